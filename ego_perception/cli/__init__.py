@@ -1,0 +1,1 @@
+"""The `ego` command: one verb per module, imported only when it is used."""
