@@ -1,24 +1,26 @@
 """`ego VERB`: finds the verb's module and runs it.
 
+Each verb is a module of this package with a typer `app` of one command; only the one in use is imported.
 Exit codes: 0 done, 1 an expected error (one line), 2 wrong usage, 130 Ctrl-C.
 """
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import sys
 from typing import Final
 
-import click
 import typer
+from typer.exceptions import TyperException
 
 from ego_perception import __version__
 from ego_perception.errors import EgoPerceptionError
 
 VERBS: Final[dict[str, str]] = {
-    "demo": "set up, record EgoSim, reconstruct over ROS topics, report and view",
-    "run": "reconstruct a video, image folder, bag, webcam, sim:SEED or live ROS topics",
-    "replay": "deterministic replay of a bag, with metrics where it holds ground truth",
+    "demo": "record EgoSim, reconstruct it over ROS topics, write a report and show it",
+    "run": "reconstruct a video, an image folder, a bag, webcam:0, sim:SEED or live ROS topics",
+    "replay": "replay a bag deterministically, with metrics where it holds ground truth",
     "view": "open a result in the web viewer",
     "up": "run the nodes live in one process",
     "sim": "record EgoSim to a bag or an image folder",
@@ -27,48 +29,50 @@ VERBS: Final[dict[str, str]] = {
     "bench": "measure speed, latency and memory",
     "doctor": "check versions, middleware, GPU, weights and live topics",
     "params": "write the parameter reference page",
-    "test": "lint, types and tests",
+    "test": "run lint, types and tests",
 }
 
 
-class _Verbs(click.Group):
-    """A group whose commands live in `ego_perception.cli.<verb>`, each with a typer `app` of one command."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(VERBS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in VERBS:
-            return None
-        if "--help" not in sys.argv[1:2]:
-            module = importlib.import_module(f"ego_perception.cli.{cmd_name}")
-            command = typer.main.get_command(module.app)
-            command.name = cmd_name
-            return command
-        return click.Command(cmd_name, help=VERBS[cmd_name])
-
-
-@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="ego")
-def ego() -> None:
-    """Live egocentric perception: point clouds and camera poses from a head-mounted camera."""
-
-
-def main() -> None:
-    """Entry point of `ego` and of every console script."""
-    try:
-        ego(standalone_mode=False)
-    except click.exceptions.Exit as request:
-        sys.exit(request.exit_code)
-    except click.ClickException as error:
-        error.show()
+def main(args: list[str] | None = None) -> None:
+    """Entry point of `ego`; exits the process."""
+    arguments = sys.argv[1:] if args is None else args
+    verb = arguments[0] if arguments else "--help"
+    if verb in ("-h", "--help", "help"):
+        print(_help())
+        sys.exit(0)
+    if verb == "--version":
+        print(f"ego {__version__}")
+        sys.exit(0)
+    if verb not in VERBS:
+        near = difflib.get_close_matches(verb, VERBS, n=1)
+        print(f"ego: unknown verb '{verb}'" + (f"; did you mean '{near[0]}'?" if near else "; see ego --help"), file=sys.stderr)
         sys.exit(2)
-    except (click.Abort, KeyboardInterrupt):
+    sys.exit(_run(verb, arguments[1:]))
+
+
+def _run(verb: str, arguments: list[str]) -> int:
+    app: typer.Typer = importlib.import_module(f"ego_perception.cli.{verb}").app
+    try:
+        # Usage errors are shown by typer; what reaches us is ours or an interrupt.
+        code = app(arguments, prog_name=f"ego {verb}", standalone_mode=False)
+    except typer.Exit as request:
+        return int(request.exit_code)
+    except (typer.Abort, KeyboardInterrupt):
         print("stopped", file=sys.stderr)
-        sys.exit(130)
+        return 130
     except EgoPerceptionError as error:
-        print(f"ego: {error}", file=sys.stderr)
-        sys.exit(1)
+        print(f"ego {verb}: {error}", file=sys.stderr)
+        return 1
+    except TyperException as error:
+        print(f"ego {verb}: {error.format_message()} (see ego {verb} --help)", file=sys.stderr)
+        return 2
+    return code if isinstance(code, int) else 0
+
+
+def _help() -> str:
+    width = max(map(len, VERBS))
+    lines = [f"  {verb:<{width}}  {text}" for verb, text in VERBS.items()]
+    return "\n".join(["usage: ego VERB [OPTIONS]     (ego VERB --help for its options)", "", *lines])
 
 
 if __name__ == "__main__":
