@@ -15,6 +15,7 @@ import typer
 from typer.exceptions import TyperException
 
 from ego_perception import __version__
+from ego_perception.environment import set_defaults
 from ego_perception.errors import EgoPerceptionError
 
 VERBS: Final[dict[str, str]] = {
@@ -47,6 +48,7 @@ def main(args: list[str] | None = None) -> None:
         near = difflib.get_close_matches(verb, VERBS, n=1)
         print(f"ego: unknown verb '{verb}'" + (f"; did you mean '{near[0]}'?" if near else "; see ego --help"), file=sys.stderr)
         sys.exit(2)
+    set_defaults()
     sys.exit(_run(verb, arguments[1:]))
 
 

@@ -86,8 +86,14 @@ class Pipeline:
     @property
     def counters(self) -> PipelineCounters:
         """A copy of the counters."""
-        dropped = self._queue.num_dropped if self._queue else 0
+        dropped = self._queue.num_dropped if self._queue is not None else 0
         return replace(self._counters, dropped=self._counters.dropped + dropped)
+
+    @property
+    def queue_length(self) -> int:
+        """Items that wait for the worker now."""
+        queue = self._queue
+        return 0 if queue is None else len(queue)
 
     def run(self, source: Source, *, max_frames: int | None = None) -> PipelineCounters:
         """Pull `source` dry in this thread; sinks are closed on every way out, also on Ctrl-C.

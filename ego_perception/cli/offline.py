@@ -1,0 +1,217 @@
+"""What `ego run` and `ego replay` share: a source through the reconstruction into a result folder.
+
+Everything in the folder but `timing.json` and the report, which shows it, depends on the recording, the parameters and the weights alone, so a replay writes
+the same bytes again. On every way out (end, Ctrl-C, SIGTERM, full disk, broken input) the folder is readable.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import signal
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from ego_perception.data import Frame
+from ego_perception.data.rectify import RectifyStage
+from ego_perception.data.result import ResultLayout, ResultSink, RunRecord
+from ego_perception.data.result.layout import output_errors, write_json
+from ego_perception.data.result.record import environment
+from ego_perception.errors import EgoPerceptionError, OutputError, SourceError
+from ego_perception.evaluation import EvaluationSink, Metrics
+from ego_perception.parameters import to_dict
+from ego_perception.reconstruction.config import ReconstructionConfig
+from ego_perception.runtime import Estimator, EstimatorStage, Pipeline, PipelineCounters, Sink, Source
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Model:
+    """An estimator that is ready to run, and the checksums of what it loaded."""
+
+    estimator: Estimator[Any]
+    weights: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run.
+
+    Attributes:
+        verb: for the record.
+        source: frames.
+        out: result folder.
+        config: resolved parameters.
+        with_bag: write `OUT/result`.
+        with_clouds: also score clouds where there is truth.
+        max_frames: stop after so many.
+    """
+
+    verb: str
+    source: Source
+    out: Path
+    config: ReconstructionConfig
+    with_bag: bool = True
+    with_clouds: bool = False
+    max_frames: int | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came out: `metrics` is None without ground truth, `interrupted` says that the user stopped it."""
+
+    layout: ResultLayout
+    counters: PipelineCounters
+    states: dict[str, int]
+    metrics: Metrics | None
+    wall_s: float
+    interrupted: bool
+
+
+def load_model(config: ReconstructionConfig, weights: Path | None = None) -> Model:
+    """Load the network and build the estimator.
+
+    Raises:
+        WeightsError: missing or damaged weights.
+    """
+    from ego_perception.reconstruction.estimator import ReconstructionEstimator
+    from ego_perception.reconstruction.network import load_prior
+    from ego_perception.reconstruction.sizes import KIND
+    from ego_perception.weights import sha256_of, shipped_weights
+
+    path = shipped_weights(KIND) if weights is None else weights
+    return Model(ReconstructionEstimator(config, load_prior(path, threads=config.threads)), {path.name: sha256_of(path)})
+
+
+def reconstruct(job: Job, model: Model, extra_sinks: Sequence[Sink] = ()) -> Outcome:
+    """Run a job to its end or to Ctrl-C.
+
+    Raises:
+        OutputError: the folder cannot be written; what was written before stays readable.
+        SourceError, BagError: the input broke off; what came before is written.
+    """
+    record = RunRecord(job.verb, job.source.name, to_dict(job.config), model.weights, environment())
+    result = ResultSink(job.out, record)
+    evaluation = EvaluationSink(job.source.name, with_clouds=job.with_clouds)
+    watched = [_Watched(result)]
+    if job.with_bag:
+        watched.append(_Watched(_bag_sink(result.layout.bag)))
+    pipeline = Pipeline([RectifyStage(), EstimatorStage(model.estimator)], [*watched, evaluation, *extra_sinks])
+    started = time.monotonic()
+    interrupted = False
+    failure: EgoPerceptionError | None = None
+    try:
+        with _sigterm_as_interrupt():
+            pipeline.run(_Guarded(job.source, watched), max_frames=job.max_frames)
+        failure = next((sink.failure for sink in watched if sink.failure), None) or _nothing_usable(job, pipeline.counters)
+    except KeyboardInterrupt:
+        interrupted = True
+    except EgoPerceptionError as error:
+        failure = error
+    wall_s = time.monotonic() - started
+    metrics = evaluation.metrics() if evaluation.has_truth else None
+    status = "interrupted" if interrupted else "finished" if failure is None else f"failed: {failure}"
+    counters = {**asdict(pipeline.counters), "states": result.num_states}
+    try:
+        _finish(result, replace(record, status=status, counters=counters), metrics, pipeline, wall_s)
+    except EgoPerceptionError as error:
+        failure = failure or error
+    if failure is not None:
+        raise failure
+    return Outcome(result.layout, pipeline.counters, result.num_states, metrics, wall_s, interrupted)
+
+
+def _finish(result: ResultSink, record: RunRecord, metrics: Metrics | None, pipeline: Pipeline, wall_s: float) -> None:
+    result.finish(record)
+    if metrics is not None:
+        metrics.save(result.layout.metrics)
+    with output_errors(result.layout.root):
+        processed = pipeline.counters.processed
+        timing = {
+            "wall_s": wall_s,
+            "frames_per_s": processed / wall_s if wall_s > 0 else 0.0,
+            "stages": [asdict(stage) for stage in pipeline.latency.summary()],
+        }
+        write_json(result.layout.timing, timing)
+    from ego_perception.viz.report import write_report
+
+    write_report(result.layout.root)
+
+
+def _nothing_usable(job: Job, counters: PipelineCounters) -> SourceError | None:
+    if counters.processed:
+        return None
+    reason = f"; the last of {counters.received}: {counters.last_error}" if counters.received else ""
+    return SourceError(f"not one frame of {job.source.name} could be used{reason}")
+
+
+def _bag_sink(path: Path) -> Sink:
+    from ego_perception.bag import SceneBagSink
+
+    return SceneBagSink(path)
+
+
+class _Watched:
+    """Remembers that a sink can no longer write, which a pipeline by itself would only count."""
+
+    def __init__(self, sink: Sink) -> None:
+        self.name = sink.name
+        self.failure: OutputError | None = None
+        self._sink = sink
+
+    def write(self, item: Any) -> None:
+        if self.failure is not None:
+            return
+        with self._noticed():
+            self._sink.write(item)
+
+    def close(self) -> None:
+        with self._noticed():
+            self._sink.close()
+
+    @contextlib.contextmanager
+    def _noticed(self) -> Iterator[None]:
+        try:
+            yield
+        except OutputError as error:
+            self.failure = self.failure or error
+            raise
+        except OSError as error:
+            self.failure = self.failure or OutputError(f"{self.name} cannot be written: {error.strerror or error}")
+            raise self.failure from error
+
+
+class _Guarded:
+    """Ends a source when a sink can no longer write: going on would compute for nobody."""
+
+    def __init__(self, source: Source, sinks: Sequence[_Watched]) -> None:
+        self.name, self.is_live = source.name, source.is_live
+        self._source, self._sinks = source, sinks
+
+    def __iter__(self) -> Iterator[Frame | Exception]:
+        for item in self._source:
+            yield item
+            for sink in self._sinks:
+                if sink.failure is not None:
+                    raise sink.failure
+
+    def close(self) -> None:
+        self._source.close()
+
+
+@contextlib.contextmanager
+def _sigterm_as_interrupt() -> Iterator[None]:
+    """Treat `kill` like Ctrl-C, so that both leave a finished result; only the main thread may set handlers."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

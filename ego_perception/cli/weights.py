@@ -1,0 +1,144 @@
+"""`ego weights`: list and verify the weights that ship, export a network to ONNX, enter a trained file into the manifest."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from ego_perception.errors import ConfigError, WeightsError
+from ego_perception.weights import (
+    ManifestEntry,
+    WeightsInfo,
+    models_folder,
+    read_info,
+    read_manifest,
+    sha256_of,
+    shipped_weights,
+    verify_weights,
+    write_manifest,
+)
+from ego_perception.weights.manifest import MANIFEST_NAME, MAX_BYTES
+
+app = typer.Typer(add_completion=False)
+
+ACTIONS: Final = ("list", "verify", "export", "enter")
+_INPUTS: Final = {
+    "reconstruction-depth": "one RGB image of any size and shape, resized to about 128x96; gives log depth divided by the "
+    "focal ratio, its Laplace scale, the log focal ratio and its Laplace scale (ego_perception/reconstruction/model.py)"
+}
+
+
+@app.command(help="List, verify and export model weights.")
+def weights(
+    action: Annotated[str, typer.Argument(help="list; verify; export NAME -o FILE.onnx; enter FILE (for maintainers).")],
+    name: Annotated[str, typer.Argument(help="Name in the list, or a .safetensors file.")] = "",
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="File that export writes.")] = None,
+    size: Annotated[str, typer.Option(help="Shape of the images an exported network takes, WIDTHxHEIGHT.")] = "640x480",
+    models: Annotated[Path | None, typer.Option(help="Folder with the manifest; the shipped one if left out.")] = None,
+) -> None:
+    """Run one action."""
+    if action not in ACTIONS:
+        raise ConfigError(f"action is '{action}'; choose one of {', '.join(ACTIONS)}")
+    if action in ("export", "enter") and not name:
+        raise ConfigError(f"`ego weights {action}` needs a name or file; see `ego weights list`")
+    if action == "list":
+        _list(models)
+    elif action == "verify":
+        _verify(models, name)
+    elif action == "export":
+        _export(_find(name, models), output, size)
+    else:
+        enter(Path(name), models or models_folder())
+
+
+def _list(models: Path | None) -> None:
+    table = Table("name", "version", "kB", "licence", "trained on", "metrics")
+    for entry in read_manifest(models):
+        metrics = ", ".join(f"{key} {value:g}" for key, value in entry.metrics.items())
+        table.add_row(entry.name, str(entry.version), f"{entry.bytes / 1000:.0f}", entry.licence, entry.data, metrics)
+    Console().print(table)
+
+
+def _verify(models: Path | None, name: str) -> None:
+    folder = models or models_folder()
+    entries = [entry for entry in read_manifest(folder) if name in ("", entry.name)]
+    if not entries:
+        raise WeightsError(f"no weights named '{name}' in {folder / MANIFEST_NAME}; see `ego weights list`")
+    for entry in entries:
+        verify_weights(entry, folder)
+        typer.echo(f"ok  {entry.name}  {entry.sha256}")
+
+
+def _find(name: str, models: Path | None) -> Path:
+    return Path(name) if name.endswith(".safetensors") else shipped_weights(name, models)
+
+
+def _export(path: Path, output: Path | None, size: str) -> None:
+    """Write the network as ONNX for images of one shape."""
+    from ego_perception.reconstruction.network import export_onnx, load_network
+    from ego_perception.reconstruction.sizes import network_size
+
+    match = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", size)
+    if match is None:
+        raise ConfigError(f"size is '{size}'; write WIDTHxHEIGHT, such as 640x480")
+    model = load_network(path)
+    width, height = network_size(int(match[1]), int(match[2]), model.config.area)
+    target = output or Path(f"{path.stem}-{width}x{height}.onnx")
+    export_onnx(model, target, width, height)
+    typer.echo(f"{target}: input 'image' (1, 3, {height}, {width}) float32 RGB in 0..1")
+
+
+def enter(path: Path, folder: Path) -> ManifestEntry:
+    """Copy a trained weight file into the models folder and describe it in the manifest.
+
+    Raises:
+        WeightsError: the file is damaged, of an unknown kind, or too large to ship.
+    """
+    info = read_info(path)
+    if info.kind not in _INPUTS:
+        raise WeightsError(f"{path} holds '{info.kind}' weights; only {', '.join(_INPUTS)} can ship")
+    if path.stat().st_size > MAX_BYTES:
+        raise WeightsError(f"{path} has {path.stat().st_size} bytes; shipped weights have at most {MAX_BYTES}")
+    file = f"{info.kind.replace('-', '_')}.safetensors"
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(path, folder / file)
+    entry = _entry(info, folder / file)
+    others = read_manifest(folder) if (folder / MANIFEST_NAME).is_file() else []
+    write_manifest([*(e for e in others if e.name != entry.name), entry], folder)
+    typer.echo(yaml.safe_dump({entry.name: {"file": file, "sha256": entry.sha256, "metrics": entry.metrics}}))
+    return entry
+
+
+def _entry(info: WeightsInfo, path: Path) -> ManifestEntry:
+    training, parameters = info.training, info.training["parameters"]
+    seed, steps = parameters["trainer.seed"], parameters["trainer.steps"]
+    task = info.kind.split("-", maxsplit=1)[0]
+    return ManifestEntry(
+        name=info.kind,
+        version=info.version,
+        file=path.name,
+        bytes=path.stat().st_size,
+        sha256=sha256_of(path),
+        licence="Apache-2.0",
+        input=_INPUTS[info.kind],
+        command=f"ego train {task} --rooms {training['rooms']} --steps {steps} --seed {seed}",
+        seed=seed,
+        data=f"EgoSim, split train, {training['rooms']} rooms, {training['images']} image passes; metrics on split val",
+        commit=_commit(),
+        metrics=info.metrics,
+    )
+
+
+def _commit() -> str:
+    """The commit of the clone this runs in, or "unknown" outside of one."""
+    git = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    result = subprocess.run(git, capture_output=True, text=True, check=False)
+    return result.stdout.strip() if result.returncode == 0 else "unknown"

@@ -1,0 +1,260 @@
+"""Images with exact depth for training the network: blocks on disk, batches, and what is done to them against overfitting.
+
+A block is an `.npz` of one simulated room: `rgb` (N, H, W, 3) uint8, `depth` (N, H, W) float16 metres along the optical
+axis (0 none), `fov_y` (N,) radians. All blocks of a folder have the same image size and square pixels.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from ego_perception.engine.seeding import generator_for
+from ego_perception.errors import SourceError
+
+_log = logging.getLogger(__name__)
+
+NEAR_M: Final = 0.1
+FAR_M: Final = 10.0
+
+
+class DepthBatch(NamedTuple):
+    """What one step learns from.
+
+    Attributes:
+        images: (B, 3, H, W) RGB in about 0..1.
+        log_depth: (B, H/2, W/2) canonical log depth (see `model`).
+        log_focal: (B,) logarithm of the focal ratio.
+    """
+
+    images: Tensor
+    log_depth: Tensor
+    log_focal: Tensor
+
+
+@dataclass(frozen=True)
+class Block:
+    """The frames of one room, in memory."""
+
+    rgb: NDArray[np.uint8]
+    depth: NDArray[np.float16]
+    fov_y: NDArray[np.float32]
+
+
+def read_block(path: Path) -> Block:
+    """Read one block.
+
+    Raises:
+        SourceError: damaged, or not a block.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as content:
+            block = Block(content["rgb"], content["depth"].astype(np.float16), content["fov_y"].astype(np.float32))
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError) as error:
+        raise SourceError(f"{path} is not a block of training images ({error}); render it again") from error
+    n = len(block.rgb)
+    if block.rgb.ndim != 4 or block.rgb.shape[3] != 3 or block.depth.shape != block.rgb.shape[:3] or len(block.fov_y) != n:
+        raise SourceError(f"{path} holds rgb {block.rgb.shape} and depth {block.depth.shape}; render it again")
+    return block
+
+
+class DepthDataset:
+    """All blocks of a folder in memory, in a fixed order; blocks that appear later are appended by `rescan`.
+
+    Args:
+        folder: holds `*.npz`, possibly in subfolders.
+        names: blocks to start with, in this order (a resumed run); None takes all there are.
+
+    Raises:
+        SourceError: no block, a named block is missing, or one is damaged.
+    """
+
+    def __init__(self, folder: Path, names: list[str] | None = None) -> None:
+        self.folder = folder
+        self.names: list[str] = []
+        self._blocks: list[Block] = []
+        self._where: NDArray[np.int32] = np.zeros((0, 2), np.int32)
+        self._append(self._found() if names is None else names)
+        if not self.names:
+            raise SourceError(f"no training images (*.npz) in {folder}; render them first or leave --data out")
+
+    def __len__(self) -> int:
+        return len(self._where)
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """Width and height of the stored images."""
+        return self._blocks[0].rgb.shape[2], self._blocks[0].rgb.shape[1]
+
+    def rescan(self) -> None:
+        """Append blocks that were written since."""
+        known = set(self.names)
+        self._append([name for name in self._found() if name not in known])
+
+    def gather(self, indices: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Stack frames: images (B, 3, H, W) float in 0..1, depth (B, H, W) metres, focal length (B,) in stored pixels."""
+        rows = [(self._blocks[b], i) for b, i in self._where[indices.numpy()]]
+        images = torch.from_numpy(np.stack([block.rgb[i] for block, i in rows])).permute(0, 3, 1, 2).float() / 255
+        depth = torch.from_numpy(np.stack([block.depth[i] for block, i in rows])).float()
+        depth = torch.where(depth > 0, depth, FAR_M)  # no surface within sight
+        fov_y = torch.tensor([float(block.fov_y[i]) for block, i in rows])
+        return images, depth, 0.5 * self.image_size[1] / (0.5 * fov_y).tan()
+
+    def _found(self) -> list[str]:
+        return [str(path.relative_to(self.folder)) for path in sorted(self.folder.rglob("*.npz"))]
+
+    def _append(self, names: list[str]) -> None:
+        for name in names:
+            block = read_block(self.folder / name)
+            if self._blocks and block.rgb.shape[1:] != self._blocks[0].rgb.shape[1:]:
+                raise SourceError(f"{self.folder / name} has images of another size than {self.names[0]}; keep them apart")
+            rows = np.stack([np.full(len(block.rgb), len(self._blocks)), np.arange(len(block.rgb))], axis=1)
+            self._where = np.concatenate([self._where, rows.astype(np.int32)])
+            self._blocks.append(block)
+            self.names.append(name)
+
+
+class EpochSampler:
+    """Every frame once per epoch, in an order that depends on seed, epoch and number of frames only.
+
+    The position is explicit, so that a resumed run draws the same frames; new blocks join at the start of an epoch.
+    """
+
+    def __init__(self, dataset: DepthDataset, seed: int) -> None:
+        self.dataset, self.seed = dataset, seed
+        self.epoch, self.position = -1, 0
+        self._order = torch.empty(0, dtype=torch.long)
+
+    def next(self, count: int) -> Tensor:
+        """The next `count` indices; a remainder too small for a batch is left out."""
+        if self.position + count > len(self._order):
+            self.dataset.rescan()
+            self.epoch, self.position = self.epoch + 1, 0
+            self._shuffle()
+            _log.info("epoch %d: %d images of %d rooms", self.epoch, len(self.dataset), len(self.dataset.names))
+        if count > len(self._order):
+            raise SourceError(f"{self.dataset.folder} holds {len(self._order)} images, fewer than a batch of {count}")
+        self.position += count
+        return self._order[self.position - count : self.position]
+
+    def _shuffle(self) -> None:
+        self._order = torch.randperm(len(self.dataset), generator=generator_for(self.seed, "order", self.epoch))
+
+    def restore(self, epoch: int, position: int) -> None:
+        """Go back to a position within an epoch of the dataset as it is now."""
+        self.epoch, self.position = epoch, position
+        if epoch >= 0:
+            self._shuffle()
+
+
+@dataclass(frozen=True)
+class Crop:
+    """One window per image, in pixels of the stored images: (B,) each.
+
+    Attributes:
+        x, y: centre relative to the image centre.
+        half_width, half_height: half its size.
+        roll: rotation about the optical axis, radians.
+        mirror: +1, or -1 where left and right are swapped.
+    """
+
+    x: Tensor
+    y: Tensor
+    half_width: Tensor
+    half_height: Tensor
+    roll: Tensor
+    mirror: Tensor
+
+
+def whole_image(count: int, size: tuple[int, int]) -> Crop:
+    """The crop that takes all of each image."""
+    zero = torch.zeros(count)
+    return Crop(zero, zero, zero + 0.5 * size[0], zero + 0.5 * size[1], zero, zero + 1.0)
+
+
+def random_crop(count: int, size: tuple[int, int], aspect: float, generator: torch.Generator) -> Crop:
+    """Draw windows of about the given aspect ratio: zoom up to 1.7, a little roll, mirrored half of the time."""
+    width, height = size
+
+    def uniform(low: float, high: float) -> Tensor:
+        return low + (high - low) * torch.rand(count, generator=generator)
+
+    roll = torch.randn(count, generator=generator) * math.radians(6.0) * (uniform(0, 1) < 0.4)
+    aspects = aspect * uniform(0.94, 1.06)
+    # Half sizes of the largest upright window, then shrunk so that the rotated one stays inside.
+    half_h = torch.minimum(torch.full((count,), 0.5 * height), 0.5 * width / aspects)
+    half_w = half_h * aspects
+    cos, sin = roll.cos(), roll.sin().abs()
+    extent_x, extent_y = half_w * cos + half_h * sin, half_w * sin + half_h * cos
+    fit = torch.minimum(0.5 * width / extent_x, 0.5 * height / extent_y).clamp(max=1.0)
+    zoom = torch.where(uniform(0, 1) < 0.6, uniform(0.6, 1.0), torch.ones(count)) * fit
+    half_w, half_h, extent_x, extent_y = half_w * zoom, half_h * zoom, extent_x * zoom, extent_y * zoom
+    x = uniform(-1, 1) * (0.5 * width - extent_x).clamp(min=0)
+    y = uniform(-1, 1) * (0.5 * height - extent_y).clamp(min=0)
+    mirror = torch.where(uniform(0, 1) < 0.5, -1.0, 1.0)
+    return Crop(x, y, half_w, half_h, roll, mirror)
+
+
+def cut(images: Tensor, depth: Tensor, focal: Tensor, crop: Crop, size: tuple[int, int]) -> DepthBatch:
+    """Resample the windows to `size` (width, height) and express the truth for the camera of the window.
+
+    Depth keeps its value under crop, zoom and roll; the focal length relative to the window grows as the window shrinks.
+    It is sampled without mixing surfaces, at the centres of the output's half-resolution pixels.
+    """
+    half = torch.tensor([0.5 * images.shape[3], 0.5 * images.shape[2]])
+    cos, sin = crop.roll.cos(), crop.roll.sin()
+    rows = [
+        [crop.mirror * crop.half_width * cos, -crop.half_height * sin, crop.x],
+        [crop.mirror * crop.half_width * sin, crop.half_height * cos, crop.y],
+    ]
+    theta = torch.stack([torch.stack(row, dim=1) / half[axis] for axis, row in enumerate(rows)], dim=1)
+    (width, height), count = size, len(images)
+    grid = functional.affine_grid(theta, [count, 3, height, width], align_corners=False)
+    resampled = functional.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
+    coarse = functional.affine_grid(theta, [count, 1, height // 2, width // 2], align_corners=False)
+    metres = functional.grid_sample(depth[:, None], coarse, mode="nearest", padding_mode="border", align_corners=False)[:, 0]
+    log_focal = (focal / (2.0 * (crop.half_width * crop.half_height).sqrt())).log()
+    return DepthBatch(resampled, metres.clamp(NEAR_M, FAR_M).log() - log_focal[:, None, None], log_focal)
+
+
+def change_look(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Change colours, contrast, shading, sharpness and noise at random, so that simulated looks are not learnt by heart.
+
+    Args:
+        images: (B, 3, H, W) in 0..1.
+    """
+    count, size = len(images), images.shape[-2:]
+
+    def uniform(low: float, high: float, *shape: int) -> Tensor:
+        return low + (high - low) * torch.rand(count, *(shape or (1, 1, 1)), generator=generator)
+
+    def chance(share: float) -> Tensor:
+        return (torch.rand(count, 1, 1, 1, generator=generator) < share).float()
+
+    def smooth(low: float, high: float, channels: int) -> Tensor:
+        return functional.interpolate(uniform(low, high, channels, 3, 4), size, mode="bicubic", align_corners=False)
+
+    if float(torch.rand(1, generator=generator)) < 0.25:
+        images = images[:, torch.randperm(3, generator=generator)]
+    images = (images + 1e-3) ** uniform(0.6, 1.6)
+    grey = images.mean(1, keepdim=True)
+    images = grey + (images - grey) * uniform(0.0, 1.4)
+    images = images * uniform(0.75, 1.3, 3, 1, 1) * smooth(0.7, 1.3, 1)
+    images = images + smooth(0.0, 0.25, 3) * uniform(0.0, 1.0)
+    blurred = functional.avg_pool2d(images, 3, 1, 1, count_include_pad=False)
+    images = torch.lerp(images, blurred, uniform(0.0, 1.0) * chance(0.5))
+    if float(torch.rand(1, generator=generator)) < 0.2:  # a cheap lens or a small picture enlarged
+        small = functional.avg_pool2d(images, 2)
+        images = torch.lerp(images, functional.interpolate(small, size, mode="bilinear", align_corners=False), chance(0.6))
+    noise = torch.randn(images.shape, generator=generator) * uniform(0.0, 0.25).square()
+    return (images + noise).clamp(0.0, 1.2)

@@ -1,0 +1,106 @@
+"""The compact single-image network: canonical log depth, its uncertainty, and the focal length.
+
+Depth is learnt for a *canonical camera*, as in Metric3D (Yin et al., ICCV 2023, section 3.2): the network sees pixels only,
+and an object of given size in pixels is the farther the longer the lens. With the focal ratio r = sqrt(fx fy / (W H)), which
+no resizing changes, the network predicts log(depth / r); whoever knows the camera multiplies by its r, and the same weights
+serve any lens. A crop or zoom leaves the law intact, which makes zooming an exact augmentation.
+
+Uncertainty is the scale of a Laplace distribution of log depth (Kendall and Gal, NeurIPS 2017, section 3), multiplied by one
+gain per quantity that is fitted on held-out rooms after training, so that it is calibrated there.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from ego_perception.nn import ConvNorm, Residual, UpsampleMerge
+from ego_perception.reconstruction.sizes import NetworkConfig
+
+LOG_DEPTH_RANGE: Final = (math.log(0.05), math.log(60.0))  # canonical log depth that the head may give
+LOG_SCALE_RANGE: Final = (-5.0, 1.5)  # of log Laplace scales: 0.7 % to 450 %
+STANDARDISE_FLOOR: Final = 0.02  # keeps a black image from being divided by zero
+
+
+class DepthOutput(NamedTuple):
+    """What the network says of B images of H x W pixels.
+
+    Attributes:
+        log_depth: (B, ceil(H/2), ceil(W/2)) natural logarithm of depth (metres) divided by the focal ratio.
+        log_depth_scale: like `log_depth`, logarithm of the Laplace scale of the error of `log_depth`.
+        log_focal: (B,) logarithm of the focal ratio.
+        log_focal_scale: (B,) logarithm of the Laplace scale of its error.
+    """
+
+    log_depth: Tensor
+    log_depth_scale: Tensor
+    log_focal: Tensor
+    log_focal_scale: Tensor
+
+
+class DepthNetwork(nn.Module):
+    """A residual encoder, a light decoder to half resolution, and a head on the pooled features for the focal length."""
+
+    depth_gain: Tensor
+    focal_gain: Tensor
+
+    def __init__(self, config: NetworkConfig | None = None) -> None:
+        super().__init__()
+        self.config = config or NetworkConfig()
+        c = self.config
+        self.stem = ConvNorm(3, c.stem, 3, 2)
+        self.stages = nn.ModuleList()
+        skips, channels = [c.stem], c.stem
+        for width, count in zip(c.widths, c.counts, strict=True):
+            blocks = [Residual(channels, width, 2), *(Residual(width, width) for _ in range(count - 1))]
+            self.stages.append(nn.Sequential(*blocks))
+            channels = width
+            skips.append(width)
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.context = nn.Conv2d(channels, c.decoder[0], 1)
+        self.top = nn.Conv2d(channels, c.decoder[0], 1)
+        self.top_mix = ConvNorm(c.decoder[0], c.decoder[0])
+        pairs = zip(c.decoder[:-1], skips[-2::-1], c.decoder[1:], strict=True)
+        self.levels = nn.ModuleList(UpsampleMerge(coarse, skip, out) for coarse, skip, out in pairs)
+        self.depth_head = nn.Conv2d(c.decoder[-1], 2, 3, padding=1)
+        self.focal_head = nn.Sequential(nn.Linear(channels, 64), nn.ReLU(inplace=True), nn.Linear(64, 2))
+        self.register_buffer("depth_gain", torch.ones(()))
+        self.register_buffer("focal_gain", torch.ones(()))
+        self._start_at_typical_values()
+
+    def _start_at_typical_values(self) -> None:
+        """Start at a depth of 1.6 m, a focal ratio of one and errors of a third."""
+        last = self.focal_head[-1]
+        assert isinstance(last, nn.Linear) and self.depth_head.bias is not None
+        with torch.no_grad():
+            last.weight.mul_(0.1)
+            self.depth_head.bias.copy_(torch.tensor([0.5, -1.0]))
+            last.bias.copy_(torch.tensor([0.0, -1.0]))
+
+    def forward(self, images: Tensor) -> DepthOutput:
+        """Look at (B, 3, H, W) RGB images in 0..1."""
+        features = [self.stem(standardise(images))]
+        for stage in self.stages:
+            features.append(stage(features[-1]))
+        pooled = self.pool(features[-1])
+        y = self.top_mix(self.top(features[-1]) + self.context(pooled))
+        for level, skip in zip(self.levels, features[-2::-1], strict=True):
+            y = level(y, skip)
+        dense = self.depth_head(y).float()
+        focal = self.focal_head(pooled.flatten(1)).float()
+        return DepthOutput(
+            dense[:, 0].clamp(*LOG_DEPTH_RANGE),
+            dense[:, 1].clamp(*LOG_SCALE_RANGE) + self.depth_gain.log(),
+            focal[:, 0].clamp(-2.0, 2.0),
+            focal[:, 1].clamp(*LOG_SCALE_RANGE) + self.focal_gain.log(),
+        )
+
+
+def standardise(images: Tensor) -> Tensor:
+    """Take mean and contrast out of each image of (B, 3, H, W): exposure says nothing about depth."""
+    mean = images.mean((1, 2, 3), keepdim=True)
+    deviation = (images - mean).square().mean((1, 2, 3), keepdim=True).sqrt()
+    return (images - mean) / (deviation + STANDARDISE_FLOOR)

@@ -1,0 +1,1 @@
+"""The ROS border: parameters, QoS, lifecycle, TF, diagnostics, message classes. Only it and `nodes` import rclpy."""

@@ -1,0 +1,129 @@
+"""Running nodes in a process: initialise, spin, and end in the one order that neither aborts nor hangs.
+
+Measured orders: leaving with a live spin thread aborts the interpreter (exit 134), also after only `rclpy.shutdown()` or an
+executor shutdown without a join. Clean every time: shut the executor down, join its thread, destroy the node, shut rclpy down.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+import rclpy
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+from rclpy.utilities import try_shutdown
+
+from ego_perception.errors import EgoPerceptionError
+from ego_perception.resources import ResourceError, config_dir
+from ego_perception.ros.lifecycle import EgoLifecycleNode
+
+
+class SpinThread:
+    """Spins one node on its own single-threaded executor and thread.
+
+    Attributes:
+        error: what ended the spinning, None while it runs or after `stop`.
+    """
+
+    def __init__(self, node: Node) -> None:
+        self.error: Exception | None = None
+        self._executor = SingleThreadedExecutor(context=node.context)
+        self._executor.add_node(node)
+        self._thread = threading.Thread(target=self._spin, name=f"spin {node.get_name()}", daemon=True)
+        self._thread.start()
+
+    @property
+    def is_alive(self) -> bool:
+        """False once the spinning ended, for whatever reason."""
+        return self._thread.is_alive()
+
+    def stop(self, timeout_s: float = 5.0) -> bool:
+        """End the spinning; True when the thread ended in time. Safe to repeat."""
+        self._executor.shutdown(timeout_sec=timeout_s)
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _spin(self) -> None:
+        try:
+            self._executor.spin()
+        except ExternalShutdownException:
+            return
+        except Exception as error:  # one broken callback ends this node, not the process; the supervisor decides
+            self.error = error
+
+
+def init(args: Sequence[str] | None = None) -> None:
+    """Start rclpy with this package's defaults for the middleware; signals stay ours. Set variables win over the defaults."""
+    os.environ.setdefault("RMW_IMPLEMENTATION", "rmw_fastrtps_cpp")
+    profile = default_profile()
+    if profile is not None:
+        os.environ.setdefault("FASTRTPS_DEFAULT_PROFILES_FILE", str(profile))
+    rclpy.init(args=list(args) if args is not None else None, signal_handler_options=SignalHandlerOptions.NO)
+
+
+def default_profile() -> Path | None:
+    """The shipped Fast DDS profile with room for large messages in shared memory, or None where it is not installed."""
+    try:
+        path = config_dir() / "fastdds.xml"
+    except ResourceError:
+        return None
+    return path if path.is_file() else None
+
+
+@contextmanager
+def stop_on_signal() -> Iterator[threading.Event]:
+    """Give an event that Ctrl-C and SIGTERM set; a second signal interrupts hard."""
+    stop = threading.Event()
+
+    def handle(number: int, _: FrameType | None) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    previous = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def run_node(make: Callable[[], Node], args: Sequence[str] | None = None) -> int:
+    """Run one node until Ctrl-C, SIGTERM or its own end; the body of every node's `main`.
+
+    A lifecycle node is left to its manager (launch, `ros2 lifecycle`).
+
+    Returns:
+        Exit code: 0 after a stop that was asked for, 1 when the node could not start or broke.
+    """
+    init(args)
+    node: Node | None = None
+    spin: SpinThread | None = None
+    try:
+        with stop_on_signal() as stop:
+            node = make()
+            spin = SpinThread(node)
+            while spin.is_alive and not stop.wait(0.2):
+                if isinstance(node, EgoLifecycleNode) and node.is_finished:
+                    break
+            if spin.error is not None:
+                node.get_logger().fatal(f"node ended: {type(spin.error).__name__}: {spin.error}")
+                return 1
+    except EgoPerceptionError as error:
+        print(f"ego: {error}", file=sys.stderr)
+        return 1
+    finally:
+        if spin is not None:
+            spin.stop()
+        if node is not None:
+            node.destroy_node()
+        try_shutdown()
+    return 0

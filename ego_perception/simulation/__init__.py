@@ -1,0 +1,27 @@
+"""EgoSim: a deterministic furnished room seen by a walking, looking head camera, with exact depth, intrinsics and poses.
+
+MuJoCo chooses its GL back-end when it is first imported, so the choice is made here: EGL where a render node exists, the
+software renderer OSMesa elsewhere. A value that the user has set stays.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from pathlib import Path
+from typing import Any
+
+from ego_perception.simulation.config import EgoSimConfig
+
+os.environ.setdefault("MUJOCO_GL", "egl" if any(Path("/dev/dri").glob("renderD*")) else "osmesa")
+
+_LAZY = {"EgoSim": "sim", "SimSource": "source", "render_dataset": "dataset"}
+
+__all__ = ["EgoSim", "EgoSimConfig", "SimSource", "render_dataset"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what needs MuJoCo only when it is asked for (PEP 562)."""
+    if name not in _LAZY:
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    return getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)

@@ -1,0 +1,1 @@
+"""Looking at results: coloured pictures, plots, the stand-alone report and the web viewer. Knows no ROS."""
