@@ -43,4 +43,4 @@ def set_defaults() -> None:
 
 
 def _has_render_node() -> bool:
-    return any(os.access(node, os.R_OK | os.W_OK) for node in Path("/dev/dri").glob("renderD*"))
+    return any(os.access(node, os.R_OK | os.W_OK) for node in Path("/dev/dri").glob("render*"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import sys
+import tempfile
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ _log = logging.getLogger(__name__)
 
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _SUFFIXES = (".mcap", ".db3")
+_ENDINGS = (*_SUFFIXES, *(f"{suffix}.zstd" for suffix in _SUFFIXES))
 
 
 @dataclass(frozen=True)
@@ -154,7 +156,7 @@ class BagReader:
             raise BagError(f"{self.path} does not exist")
         if self.path.is_file():
             return [self._open_file(self.path)]
-        files = sorted((f for f in self.path.iterdir() if f.suffix in _SUFFIXES), key=_natural)
+        files = sorted((f for f in self.path.iterdir() if f.name.endswith(_ENDINGS)), key=_natural)
         if (self.path / "metadata.yaml").is_file() and not any(has_journal(f) for f in files):
             try:
                 return [self._open_whole(self.path)]
@@ -177,10 +179,12 @@ class BagReader:
         return storages
 
     def _open_file(self, path: Path) -> _Storage:
-        if path.suffix not in _SUFFIXES:
+        if not path.name.endswith(_ENDINGS):
             raise BagError(f"{path} is no recording; give a rosbag2 folder, an .mcap or a .db3 file")
         if path.stat().st_size == 0:
             raise BagError(f"{path} is empty: 0 bytes")
+        if path.suffix == ".zstd":
+            path = self._decompress(path)
         if not has_journal(path):
             try:
                 return self._open_whole(path)
@@ -189,6 +193,18 @@ class BagReader:
         storage: _Storage = McapSalvage(path, self._damage) if path.suffix == ".mcap" else SqliteSalvage(path, self._damage)
         self._stack.callback(storage.close)
         return storage
+
+    def _decompress(self, path: Path) -> Path:
+        """Unpack a compressed file beside nothing of the user's; as far as it goes where it was cut short."""
+        folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
+        unpacked = folder / path.stem
+        try:
+            with zstd.open(path, "rb") as packed, unpacked.open("wb") as out:
+                while block := packed.read(1 << 20):
+                    out.write(block)
+        except (zstd.ZstdError, EOFError) as error:
+            self._damage.report(path, f"byte {unpacked.stat().st_size} of what it holds", str(error))
+        return unpacked
 
     def _open_whole(self, path: Path) -> _Storage:
         reader = Reader(path)

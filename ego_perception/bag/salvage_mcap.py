@@ -76,6 +76,7 @@ class McapSalvage:
             content = memoryview(file.read(min(length, size - file.tell())))
             is_cut = len(head) < _HEAD.size or len(content) < length
             if code == _DATA_END:
+                self._log.report(self.path, f"byte {at} of {size}", "the index behind the messages is missing or broken")
                 return
             if code == _CHUNK:
                 is_cut = (yield from self._chunk(content)) or is_cut
@@ -84,6 +85,7 @@ class McapSalvage:
             if is_cut:
                 self._log.report(self.path, f"byte {at} of {size}", "the file was cut short or its records are broken")
                 return
+        self._log.report(self.path, f"byte {size} of {size}", "the file ends in the middle of the recording")
 
     @staticmethod
     def _chunk(content: memoryview) -> Generator[tuple[int, memoryview], None, bool]:

@@ -47,7 +47,7 @@ class SqliteSalvage:
 
     def messages(self, connections: Collection[Connection]) -> Iterator[tuple[Connection, int, bytes]]:
         """Yield connection, log time in nanoseconds and data, in the order of recording."""
-        wanted = {c.id: c for c in connections}
+        wanted, known = {c.id: c for c in connections}, {c.id for c in self.connections}
         query = "SELECT id, topic_id, timestamp, data FROM messages NOT INDEXED"
         last = 0
         try:
@@ -56,6 +56,9 @@ class SqliteSalvage:
                 last = row
                 if topic in wanted:
                     yield wanted[topic], log_time_ns, data
+                elif topic not in known:
+                    # A page that is there in part reads as rows of zeros.
+                    self._log.report(self.path, f"message {row}", "its row is broken")
         except sqlite3.Error as error:
             self._log.report(self.path, f"message {last + 1}", str(error))
 

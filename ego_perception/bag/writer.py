@@ -140,12 +140,11 @@ class BagWriter:
                 writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
             writer.open()
             if plugin is StoragePlugin.SQLITE3:
-                # Safe against a killed process; an fsync for every half second would only add safety against a power cut.
-                _sqlite(writer).execute("PRAGMA synchronous=OFF")
+                _reopen_sqlite(writer)
         except WriterError as error:
             raise OutputError(f"{self.path} exists already; choose another place or remove it") from error
-        except OSError as error:
-            raise OutputError(f"{self.path} cannot be written: {error.strerror or error}") from error
+        except (OSError, sqlite3.Error) as error:
+            raise OutputError(f"{self.path} cannot be written: {getattr(error, 'strerror', None) or error}") from error
         return writer
 
     def _flush_if_due(self, num_bytes: int, log_time_ns: int) -> None:
@@ -183,3 +182,13 @@ def _sqlite(writer: Writer) -> Any:
     """The database connection of a SQLite writer."""
     storage: Any = writer.storage
     return storage.conn
+
+
+def _reopen_sqlite(writer: Writer) -> None:
+    """Let any thread write: a pipeline opens its sinks in one thread and writes in another, one at a time."""
+    storage: Any = writer.storage
+    storage.conn.close()
+    storage.conn = sqlite3.connect(storage.path, check_same_thread=False)
+    storage.cursor = storage.conn.cursor()
+    # Safe against a killed process; an fsync for every half second would only add safety against a power cut.
+    storage.conn.execute("PRAGMA synchronous=OFF")

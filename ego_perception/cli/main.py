@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import signal
 import sys
 from typing import Final
 
@@ -53,6 +54,8 @@ def main(args: list[str] | None = None) -> None:
 
 
 def _run(verb: str, arguments: list[str]) -> int:
+    # `kill` ends a command as Ctrl-C does: children are stopped, results are finished.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     app: typer.Typer = importlib.import_module(f"ego_perception.cli.{verb}").app
     try:
         # Usage errors are shown by typer; what reaches us is ours or an interrupt.

@@ -1,7 +1,8 @@
 """What `ego run` and `ego replay` share: a source through the reconstruction into a result folder.
 
-Everything in the folder but `timing.json` and the report, which shows it, depends on the recording, the parameters and the weights alone, so a replay writes
-the same bytes again. On every way out (end, Ctrl-C, SIGTERM, full disk, broken input) the folder is readable.
+Everything in the folder but `timing.json`, and the report that shows it, depends on the recording, the parameters and the
+weights alone, so a replay writes the same bytes again. On every way out (end, Ctrl-C, SIGTERM, full disk, broken input) the
+folder is readable.
 """
 
 from __future__ import annotations

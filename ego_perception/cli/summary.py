@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ego_perception.cli.offline import Outcome
+from ego_perception.evaluation import Metrics
 
 
 def show_outcome(console: Console, outcome: Outcome) -> None:
@@ -20,10 +21,15 @@ def show_outcome(console: Console, outcome: Outcome) -> None:
         parts.append(f"{counters.refused} refused for their stamps")
     console.print(", ".join(parts), highlight=False)
     if outcome.metrics is not None:
-        table = Table("", "score", "value", "doing nothing")
-        for row in outcome.metrics.rows():
-            table.add_row(row.group, row.name, row.value, row.baseline)
-        console.print(table)
-        for note in outcome.metrics.notes:
-            console.print(note, highlight=False)
+        show_metrics(console, outcome.metrics)
     console.print(f"result: {outcome.layout.root} (report.html, cloud.ply, trajectory.tum)", highlight=False, soft_wrap=True)
+
+
+def show_metrics(console: Console, metrics: Metrics) -> None:
+    """Print the scores beside those of doing nothing."""
+    table = Table("", "score", "value", "doing nothing")
+    for row in metrics.rows():
+        table.add_row(row.group, row.name, row.value, row.baseline)
+    console.print(table)
+    for note in metrics.notes:
+        console.print(note, highlight=False)

@@ -103,9 +103,8 @@ class PlaybackConfig:
     loop: bool = param(False, "Start again at the end.")
     max_frames: int = param(0, "Stop after this many frames; 0 means all.", ge=0, le=10**9)
     exit_at_end: bool = param(True, "End the process after the last frame.")
-    wait_for_subscribers_s: float = param(
-        10.0, "Wait at most this long for somebody to listen to the images.", unit="s", ge=0.0, le=3600.0
-    )
+    num_subscribers: int = param(1, "Subscribers of the images that are waited for.", ge=0, le=100)
+    wait_for_subscribers_s: float = param(10.0, "Longest wait for them.", unit="s", ge=0.0, le=3600.0)
     answer_topic: str = param(
         "reconstruction/depth/camera_info", "At rate 0, the CameraInfo topic whose stamps answer the frames."
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from contextlib import ExitStack
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from sensor_msgs.msg import CameraInfo
 
@@ -19,6 +19,9 @@ from ego_perception.ros.playback import Answers, Playback, PlaybackOptions
 from ego_perception.runtime import Source
 
 T = TypeVar("T")
+
+_SETTLE_S: Final = 0.5
+"""Where every frame counts, the first one waits until all outputs of its listeners have found theirs."""
 
 
 class FramePlayerNode(EgoLifecycleNode[T]):
@@ -55,6 +58,8 @@ class FramePlayerNode(EgoLifecycleNode[T]):
             rate=wanted.rate,
             loop=wanted.loop,
             max_frames=wanted.max_frames or None,
+            num_subscribers=wanted.num_subscribers,
+            settle_s=_SETTLE_S if wanted.rate == 0 else 0.0,
             wait_for_subscribers_s=wanted.wait_for_subscribers_s,
             answer_timeout_s=wanted.answer_timeout_s,
         )

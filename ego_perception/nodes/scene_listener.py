@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -32,6 +33,8 @@ _TOPICS: Final = (
     SceneTopic.STATUS,
 )
 _QUEUE: Final = 500
+_STATUS_AGE_S: Final = 1.0
+"""A status that comes later after the newest image speaks of the missing images, and not of a frame."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,7 @@ class SceneListener:
         self._depths: StampedBook[Any] = StampedBook()
         self._poses: StampedBook[Any] = StampedBook()
         self._newest_ns = 0
+        self._image_s = time.monotonic()
         self._queue: BoundedQueue[tuple[str | SceneTopic, Any]] = BoundedQueue(QueuePolicy.ALL, _QUEUE)
         self._thread = threading.Thread(target=self._work, name="scene listener", daemon=True)
 
@@ -105,6 +109,11 @@ class SceneListener:
 
     def _subscribe(self, scope: ExitStack, kind: type, name: str, key: str | SceneTopic) -> None:
         def take(message: Any) -> None:
+            now = time.monotonic()
+            if key == "image":
+                self._image_s = now
+            elif key is SceneTopic.STATUS and now - self._image_s > _STATUS_AGE_S:
+                return
             self._queue.put((key, message))
 
         profile = qos.RELIABLE_INPUT

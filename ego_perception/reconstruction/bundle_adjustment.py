@@ -7,7 +7,7 @@ scale, so it is solved densely.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,7 +71,7 @@ class BundleProblem:
     point: Index
     uv: Array
     pixel_sigma: float = 1.0
-    priors: DepthPriors = DepthPriors.none()
+    priors: DepthPriors = field(default_factory=DepthPriors.none)
     focal_sigma: float | None = None
     focal_mean: float = 0.0
     log_focal: float = 0.0

@@ -77,7 +77,7 @@ class DenseEstimator:
 
     def __init__(self, config: DenseConfig) -> None:
         self._config = config
-        self._flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+        self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
         self._last: tuple[DenseDepth, Pose, PinholeCamera] | None = None
 
     def reset(self) -> None:
@@ -114,7 +114,7 @@ class DenseEstimator:
             value += (carried.log_depth - network.log_depth) * carried_weight
             weight += carried_weight
         width = max(5, shape[1] // 12)
-        bend = spread_values(value / np.maximum(weight, 1e-9), weight, width)
+        bend = spread_values(value / np.maximum(weight, np.float32(1e-9)), weight, width)
         guess = network.log_depth + bend
         triangulated, sigma = self._triangulate(grey, camera, pose, references, guess)
         if ignore is not None:
@@ -204,7 +204,7 @@ class DenseEstimator:
         map_x = fx * (turned[..., 0] + q0 * t[0]) / warped_z + cx
         map_y = fy * (turned[..., 1] + q0 * t[1]) / warped_z + cy
         warped = cv2.remap(reference.grey, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        flow = self._flow.calc(grey, warped, None)
+        flow = self._flow.calc(grey, warped, np.zeros((*grey.shape, 2), np.float32))
         h, w = grey.shape
         at_x = np.arange(w, dtype=np.float32) + flow[..., 0]
         at_y = np.arange(h, dtype=np.float32)[:, None] + flow[..., 1]
@@ -221,7 +221,7 @@ class DenseEstimator:
         ok = (epipolar < _MAX_EPIPOLAR_PX) & (photo < _MAX_PHOTO_ERROR) & (q > 1e-3)
         ok &= (px > 1) & (py > 1) & (px < w - 2) & (py < h - 2) & (turned[..., 2] + q * t[2] > 1e-2)
         # Information is in (pixels per unit of q)^2; the standard deviation of q is then flow sigma / sqrt(information).
-        return q, np.where(ok, information, np.float32(0.0))
+        return q.astype(np.float32), np.where(ok, information, np.float32(0.0)).astype(np.float32)
 
 
 def _combine(fresh: DenseDepth, carried: DenseDepth | None) -> DenseDepth:

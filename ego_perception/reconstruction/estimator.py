@@ -34,7 +34,8 @@ _log = logging.getLogger(__name__)
 
 Array = NDArray[np.float64]
 
-_COVERED_HOLD_S = 1.5  # after something covered the view, no landmarks are made on it for this long
+_SCARCE_SHARE = 0.6  # of the wanted number of features, below which known landmarks are looked for again
+_COVERED_HOLD_S = 0.5  # after something covered the view, no landmarks are made on it for this long
 _COVARIANCE_FACTOR = 4.0  # landmarks share errors, so that they count for less than their number
 
 
@@ -91,6 +92,8 @@ class ReconstructionEstimator:
         if found is None or found.fit is None or found.state is TrackingState.LOST:
             return self._recover(view, network, "looking for a known place" if found is None else found.reason)
         self._tracks = found.tracks
+        if len(self._tracks.rows) < _SCARCE_SHARE * self.config.tracking.num_features:
+            self._reacquire(view, (found.fit.R, found.fit.t))
         if found.is_covered and view.frame.stamp_ns >= self._covered_until_ns:
             self._covered_until_ns = view.frame.stamp_ns + int(_COVERED_HOLD_S * 1e9)
         return self._publish(view, network, found.fit, found.state, found.reason)
@@ -180,7 +183,9 @@ class ReconstructionEstimator:
         """Dense depth, a keyframe where wanted, and the estimate of a frame whose pose is known."""
         stamp, pose = view.frame.stamp_ns, (fit.R, fit.t)
         dense = self._estimate_dense(view, pose, network)
-        is_keyframe = stamp >= self._covered_until_ns and mapping.wants_keyframe(self.config, self._map, pose, self._tracks.rows)
+        is_keyframe = stamp >= self._covered_until_ns and mapping.wants_keyframe(
+            self.config, self._map, pose, self._tracks.rows
+        )
         if is_keyframe:
             self._add_keyframe(view, pose, dense)
             pose = self._adjust()
@@ -188,9 +193,14 @@ class ReconstructionEstimator:
         self._before = view.grey
         return self._assemble(view, pose, _world_covariance(fit), dense, state, reason, is_keyframe=is_keyframe)
 
+    def _reacquire(self, view: View, pose: Pose) -> None:
+        known = relocalisation.reacquire(self.config, self._map, self._camera, view.grey, pose, self._tracks.rows, view.ignore)
+        self._tracks = self._tracks.joined(*known)
+
     def _add_keyframe(self, view: View, pose: Pose, dense: DenseDepth) -> None:
         """Find new features, give them depth, and store the frame."""
         tracking = self.config.tracking
+        self._reacquire(view, pose)
         wanted = max(tracking.num_features - len(self._tracks.rows), 20)
         uv = features.detect(tracking, view.grey, self._tracks.uv, wanted, view.ignore)
         small = _to_small(view, uv)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +34,7 @@ def follow(
     if len(points) == 0:
         return points.copy(), np.zeros(0, bool)
     limit = config.max_return_error_px if max_return_error_px is None else max_return_error_px
-    settings = {
+    settings: dict[str, Any] = {
         "winSize": (config.patch_px, config.patch_px),
         "maxLevel": config.pyramid_levels,
         "criteria": (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 20, 0.02),

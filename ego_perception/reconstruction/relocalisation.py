@@ -22,6 +22,9 @@ _NUM_CORNERS = 700
 _RATIO = 0.85  # of best to second-best Hamming distance
 _MAX_DISTANCE = 64  # bits of 256
 _MAX_POSITION_SIGMA = 0.02  # of the scene's depth; a pose less certain than that is no relocalisation
+_MIN_PROMISE = 10.0  # landmarks worth looking for again
+_KNOWN_SIGMA = 0.1  # of log depth, up to which a landmark is looked for again
+_REACQUIRE_PX = 5.0  # from where the pose expects it
 _SEARCH_SIGMA_PX = 3.0  # of a matched corner
 
 
@@ -33,7 +36,7 @@ def describe(grey: Grey, uv: NDArray[np.float32]) -> NDArray[np.uint8]:
     out = np.zeros((len(uv), _DESCRIPTOR_BYTES), np.uint8)
     keypoints = [cv2.KeyPoint(float(x), float(y), 31.0, 0.0, 1.0, 0, i) for i, (x, y) in enumerate(uv)]
     smooth = cv2.GaussianBlur(grey, (5, 5), 1.2)
-    kept, descriptors = cv2.ORB_create(edgeThreshold=18, nlevels=1).compute(smooth, keypoints)
+    kept, descriptors = cv2.ORB.create(edgeThreshold=18, nlevels=1).compute(smooth, keypoints)
     if descriptors is not None:
         out[[k.class_id for k in kept]] = descriptors
     return out
@@ -98,6 +101,39 @@ def find_again(
     found, good = follow(config.tracking, keyframe.grey, grey, start, uv)
     good &= np.linalg.norm(found - uv, axis=1) < max_distance_px
     return rows[good], found[good]
+
+
+def reacquire(
+    config: ReconstructionConfig,
+    sparse: SparseMap,
+    camera: PinholeCamera,
+    grey: Grey,
+    pose: pnp.Pose,
+    tracked: Rows,
+    ignore: NDArray[np.bool_] | None = None,
+) -> tuple[Rows, NDArray[np.float32]]:
+    """Take up landmarks again that went out of sight and are back, so that a known place is not mapped twice.
+
+    Returns:
+        Landmarks that are not in `tracked`, found where the pose says they are, and their (N, 2) pixels.
+    """
+    best, most = None, 0.0
+    centre = -pose[0].T @ pose[1]
+    for keyframe in sparse.keyframes:
+        rows = np.setdiff1d(keyframe.rows, tracked, assume_unique=True)
+        turn, shift = 1.0 - float(pose[0][2] @ keyframe.R[2]), float(np.linalg.norm(centre - keyframe.centre))
+        promise = len(rows) * float(np.exp(-8.0 * turn - 2.0 * shift))
+        if promise > most:
+            best, most = (keyframe, rows), promise
+    if best is None or most < _MIN_PROMISE:
+        return np.zeros(0, np.intp), np.zeros((0, 2), np.float32)
+    keyframe, rows = best
+    rows = rows[sparse.sigma[rows] < _KNOWN_SIGMA]
+    rows, uv = find_again(config, sparse, camera, keyframe, grey, pose, rows, _REACQUIRE_PX)
+    if ignore is not None:
+        free = ~ignore[np.rint(uv[:, 1]).astype(np.intp), np.rint(uv[:, 0]).astype(np.intp)]
+        rows, uv = rows[free], uv[free]
+    return rows, uv
 
 
 def _match(

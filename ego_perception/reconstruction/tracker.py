@@ -16,6 +16,9 @@ from ego_perception.reconstruction.motion import MotionModel
 from ego_perception.reconstruction.sparse_map import Rows, SparseMap
 
 _SCARCE_SHARE = 0.2  # of the wanted number of features, below which a pose rests on too little
+_CONFIRMED_SIGMA = 0.1  # of log depth
+_UNCONFIRMED_VOTE = 0.1
+_COVERED_SURVIVAL = 0.45  # share of landmarks surviving one frame, below which something came between
 _DROP_SIGMAS = 10.0  # tracks this far from the pose are gone for good; nearer ones may have a wrong depth only
 
 
@@ -94,12 +97,15 @@ def track(
         state, reason = TrackingState.LOST, "the fitted pose jumps further than a head can move"
     if fit is not None and state is not TrackingState.LOST:
         alive = alive.select(~_far_off(camera, seen, fit, config.pixel_sigma_px))
-    return TrackResult(state, reason, alive, fit, survival, survival < config.degraded_survival)
+    return TrackResult(state, reason, alive, fit, survival, survival < _COVERED_SURVIVAL)
 
 
 def landmarks(sparse: SparseMap, tracks: Tracks) -> pnp.Landmarks:
-    """What pose fitting needs of the tracked landmarks."""
-    importance = np.ones(len(tracks.rows))
+    """What pose fitting needs of the tracked landmarks.
+
+    Those whose depth parallax has not confirmed vote little: they may sit on a hand that just came into view.
+    """
+    importance = np.where(sparse.sigma[tracks.rows] < _CONFIRMED_SIGMA, 1.0, _UNCONFIRMED_VOTE)
     return pnp.Landmarks(sparse.X[tracks.rows], sparse.spread(tracks.rows), tracks.uv.astype(np.float64), importance)
 
 
@@ -113,17 +119,20 @@ def mask_at(mask: NDArray[np.bool_], uv: NDArray[np.float32]) -> NDArray[np.bool
 def _judge(config: TrackingConfig, fit: pnp.PoseFit | None, count: int, survival: float) -> tuple[TrackingState, str]:
     if fit is None:
         return TrackingState.LOST, f"only {count} landmarks could be followed"
-    share = fit.num_inliers / max(count, 1)
-    if fit.num_inliers < config.min_inliers:
-        return TrackingState.LOST, f"only {fit.num_inliers} landmarks agree with any pose"
-    if share < config.min_inlier_share:
-        return TrackingState.LOST, f"only {share:.0%} of the landmarks agree with any pose"
-    if share < config.degraded_inlier_share:
-        return TrackingState.DEGRADED, f"{share:.0%} of the landmarks agree with the pose"
-    if survival < config.degraded_survival:
-        return TrackingState.DEGRADED, f"{survival:.0%} of the landmarks survived this frame: the view is covered or blurred"
-    if fit.num_inliers < _SCARCE_SHARE * config.num_features:
-        return TrackingState.DEGRADED, f"only {fit.num_inliers} landmarks are left to follow"
+    agreeing, share = fit.num_inliers, fit.num_inliers / max(count, 1)
+    lost = [
+        (agreeing < config.min_inliers, f"only {agreeing} landmarks agree with any pose"),
+        (share < config.min_inlier_share, f"only {share:.0%} of the landmarks agree with any pose"),
+    ]
+    degraded = [
+        (share < config.degraded_inlier_share, f"{share:.0%} of the landmarks agree with the pose"),
+        (survival < config.degraded_survival, f"{survival:.0%} of the landmarks survived: the view is covered or blurred"),
+        (agreeing < _SCARCE_SHARE * config.num_features, f"only {agreeing} landmarks are left to follow"),
+    ]
+    for state, checks in ((TrackingState.LOST, lost), (TrackingState.DEGRADED, degraded)):
+        for applies, reason in checks:
+            if applies:
+                return state, reason
     return TrackingState.TRACKING, ""
 
 

@@ -46,7 +46,7 @@ def triangulate_checked(
     camera: PinholeCamera, first: Pose, second: Pose, uv_first: Array, uv_second: Array
 ) -> tuple[Array, NDArray[np.bool_]]:
     """Triangulate (N, 2) pixels; also say which points lie in front, at a sufficient angle and project where they should."""
-    X, angle = triangulate(first, second, camera.normalise(uv_first), camera.normalise(uv_second))
+    X, angle = triangulate(first, second, pinhole.rays(camera, uv_first)[:, :2], pinhole.rays(camera, uv_second)[:, :2])
     good = angle > MIN_ANGLE_RAD
     for (R, t), uv in ((first, uv_first), (second, uv_second)):
         projection = pinhole.project(camera, X @ R.T + t)

@@ -12,6 +12,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSCompatibility, QoSProfile, qos_check_compatible
 
 _OWN_NAME: Final = "ego_graph_observer"
+_UNKNOWN_NAME: Final = "_NODE_NAME_UNKNOWN_"
 # Every node has these; they would bury the topics that somebody asks about.
 _PLUMBING: Final = frozenset({"/rosout", "/parameter_events"})
 
@@ -92,12 +93,15 @@ def observe(duration_s: float) -> list[Topic]:
 
 
 def _endpoints(infos: Iterable[Any]) -> tuple[Endpoint, ...]:
-    ends = [
-        Endpoint(f"{info.node_namespace.rstrip('/')}/{info.node_name}", info.topic_type, info.qos_profile)
-        for info in infos
-        if info.node_name != _OWN_NAME
-    ]
+    ends = [Endpoint(_full_name(info), info.topic_type, info.qos_profile) for info in infos if info.node_name != _OWN_NAME]
     return tuple(sorted(ends, key=lambda end: end.node))
+
+
+def _full_name(info: Any) -> str:
+    # A peer that is no ROS node has no name; one that was discovered this very moment has none yet.
+    if info.node_name == _UNKNOWN_NAME:
+        return "(unnamed peer)"
+    return f"{info.node_namespace.rstrip('/')}/{info.node_name}"
 
 
 def _reason(publisher: Endpoint, subscriber: Endpoint) -> str:

@@ -19,12 +19,20 @@ _LATE_S: Final = 0.5
 
 @dataclass(frozen=True)
 class PlaybackOptions:
-    """Pace of a `Playback`; `rate` 0 waits for each frame's answer instead of its time."""
+    """Pace of a `Playback`.
+
+    Attributes:
+        rate: 0 waits for each frame's answer instead of its time.
+        num_subscribers: waited for before the first frame, for `wait_for_subscribers_s` at most.
+        settle_s: further wait, in which the subscribers find each other's topics.
+    """
 
     rate: float = 1.0
     loop: bool = False
     max_frames: int | None = None
+    num_subscribers: int = 1
     wait_for_subscribers_s: float = 10.0
+    settle_s: float = 0.0
     answer_timeout_s: float = 1.0
 
 
@@ -111,8 +119,10 @@ class Playback:
 
     def _wait_for_listeners(self) -> None:
         end = time.monotonic() + self._options.wait_for_subscribers_s
-        while not self._num_listeners() and time.monotonic() < end and not self._stop.wait(_POLL_S):
+        wanted = self._options.num_subscribers
+        while self._num_listeners() < wanted and time.monotonic() < end and not self._stop.wait(_POLL_S):
             pass
+        self._stop.wait(self._options.settle_s)
 
     def _play_once(self) -> bool:
         """Play the source from start to end; False when the limit of frames is reached."""

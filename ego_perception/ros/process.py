@@ -69,6 +69,11 @@ def init(args: Sequence[str] | None = None) -> None:
     rclpy.init(args=list(args) if args is not None else None, signal_handler_options=SignalHandlerOptions.NO)
 
 
+def shutdown() -> None:
+    """End rclpy; nodes and executors must be gone. Safe to repeat."""
+    try_shutdown()
+
+
 def default_profile() -> Path | None:
     """The shipped Fast DDS profile with room for large messages in shared memory, or None where it is not installed."""
     try:
@@ -125,5 +130,5 @@ def run_node(make: Callable[[], Node], args: Sequence[str] | None = None) -> int
             spin.stop()
         if node is not None:
             node.destroy_node()
-        try_shutdown()
+        shutdown()
     return 0

@@ -9,14 +9,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-import rclpy
-from rclpy.utilities import try_shutdown
+from rclpy.utilities import ok
 
 from ego_perception.data import Frame
 from ego_perception.errors import CalibrationError, EgoPerceptionError
 from ego_perception.ros.image_input import ImageInput, InputOptions
 from ego_perception.ros.lifecycle import EgoLifecycleNode
-from ego_perception.ros.process import SpinThread, init
+from ego_perception.ros.process import SpinThread, init, shutdown
 from ego_perception.runtime import BoundedQueue, QueuePolicy
 
 _log = logging.getLogger(__name__)
@@ -58,9 +57,9 @@ class RosSource:
         self._timeout_s = camera_info_timeout_s
         self._queue: BoundedQueue[Any] = BoundedQueue(policy, capacity)
         self._scope = ExitStack()
-        if not rclpy.ok():
+        if not ok():
             init([])
-            self._scope.callback(try_shutdown)
+            self._scope.callback(shutdown)
         remaps = {"image": image, "image/compressed": f"{image}/compressed", "camera_info": info}
         arguments = ["--ros-args", *[word for a, b in remaps.items() if a != b for word in ("-r", f"{a}:={b}")]]
         self._node = EgoLifecycleNode("ego_run", _NoParameters, cli_args=arguments)

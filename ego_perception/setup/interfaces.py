@@ -98,7 +98,7 @@ def build(source: Path, build_folder: Path, prefix: Path, log: Path) -> None:
     }
     hint = f"see the messages below, then run ./ego setup again; to start afresh delete {build_folder}"
     configure: list[str | Path] = ["cmake", "-G", "Ninja", "-S", source, "-B", build_folder, f"-DCMAKE_INSTALL_PREFIX={prefix}"]
-    configure += [f"-DPython3_EXECUTABLE={prefix / 'bin' / 'python'}", "-DBUILD_TESTING=OFF", "-DCMAKE_BUILD_TYPE=Release"]
+    configure += [f"-DPython3_EXECUTABLE={prefix / 'bin' / 'python'}", "-DBUILD_TESTING=OFF"]
     run(configure, hint=hint, log=log.with_suffix(".configure.log"), extra_env=env)
     run(["cmake", "--build", build_folder], hint=hint, log=log.with_suffix(".build.log"), extra_env=env)
     run(["cmake", "--install", build_folder], hint=hint, log=log.with_suffix(".install.log"), extra_env=env)

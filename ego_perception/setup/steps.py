@@ -63,7 +63,7 @@ class Setup:
         key = key_of([python, ros], key, str(want_gpu))
         title = "Python and ROS packages from the locks (some minutes)"
         self._step("packages", title, key, lambda again: self._install_locks([python, ros], want_gpu, again))
-        sources = sorted(file for file in (self._root / "ego_msgs").rglob("*") if file.is_file())
+        sources = sorted(file for file in (self._root / "ego_msgs").rglob("*") if file.is_file() and file.suffix != ".md")
         interfaces_key = key_of([*sources, Path(interfaces.__file__)], key)
         self._step("interfaces", "ROS interfaces (one to three minutes)", interfaces_key, self._build_interfaces)
         files = [self._root / name for name in ("setup.py", "setup.cfg", "package.xml")]
@@ -126,7 +126,7 @@ class Setup:
             interfaces.build(source, work / "build" / "tf2_msgs", self._prefix, self._logs / "tf2_msgs")
         interfaces.build(self._root / "ego_msgs", work / "build" / "ego_msgs", self._prefix, self._logs / "ego_msgs")
         # The build folders are large and of no use any more; the next build starts afresh anyway.
-        shutil.rmtree(work)
+        shutil.rmtree(work, ignore_errors=True)
 
     def _install_package(self, _: bool) -> None:
         environment.install_package(self._prefix, self._root, self._logs / "package.log")

@@ -135,7 +135,8 @@ class Assembly:
         xs, ys = [], []
         for part in placed_parts(self.parts, x, y, yaw_rad):
             c, s = abs(math.cos(part.yaw_rad)), abs(math.sin(part.yaw_rad))
-            hx, hy = c * part.half[0] + s * part.half[1], s * part.half[0] + c * part.half[1]
+            depth = abs(math.cos(part.tilt_rad)) * part.half[1] + abs(math.sin(part.tilt_rad)) * part.half[2]
+            hx, hy = c * part.half[0] + s * depth, s * part.half[0] + c * depth
             xs += [part.center[0] - hx, part.center[0] + hx]
             ys += [part.center[1] - hy, part.center[1] + hy]
         return Rect(min(xs), min(ys), max(xs), max(ys))

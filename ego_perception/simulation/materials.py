@@ -158,9 +158,9 @@ def _choose(rng: Rng, palette: Palette) -> NDArray[np.float64]:
 
 def _wall(rng: Rng, n: int) -> Material:
     base, kind = _choose(rng, WALLS), rng.random()
-    if kind < 0.35:
-        return Material(textures.wallpaper(rng, n, base), repeat=float(rng.uniform(0.8, 1.5)), specular=0.0)
     if kind < 0.45:
+        return Material(textures.wallpaper(rng, n, base), repeat=float(rng.uniform(0.8, 1.5)), specular=0.0)
+    if kind < 0.55:
         image = textures.tiles(rng, n, _choose(rng, ((176, 110, 88), (214, 206, 196))), count=4, grout=1.0, brick=True)
         return Material(image, repeat=0.9, specular=0.0)
     return Material(textures.plaster(rng, n, base), repeat=float(rng.uniform(0.5, 0.9)), specular=0.0)
@@ -229,7 +229,7 @@ def _ceramic(rng: Rng, n: int) -> Material:
 
 
 def _paper(rng: Rng, n: int) -> Material:
-    return Material(textures.any_kind(rng, n // 2, ("text",)), repeat=0.0, specular=0.0)
+    return Material(textures.page(rng, n // 2), repeat=0.0, specular=0.0)
 
 
 def _shade(rng: Rng, n: int) -> Material:
@@ -265,5 +265,5 @@ _MAKERS: Final[dict[Role, Callable[[Rng, int], Material]]] = {
     Role.SCREEN: lambda rng, n: Material(textures.art(rng, n), repeat=0.0, emission=0.3),
     Role.SHADE: _shade,
     Role.LEAF: _leaf,
-    Role.OUTSIDE: lambda rng, n: Material(textures.view_outside(rng, 2 * n), repeat=0.0, specular=0.0, emission=0.75),
+    Role.OUTSIDE: lambda rng, n: Material(textures.view_outside(rng, 2 * n), repeat=0.0, specular=0.0, emission=0.5),
 }

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
+import atexit
 import importlib
 import math
 import os
+import weakref
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
 import cv2
-import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
 from ego_perception.errors import SimulationError
+from ego_perception.simulation.backend import mujoco
 from ego_perception.simulation.scene import FAR_M, NEAR_M, Scene
 
 _MAX_GEOMS = 6000
+_open: weakref.WeakSet[Renderer] = weakref.WeakSet()
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +68,7 @@ class Renderer:
                 f"no off-screen GL context of {width * supersample}x{height * supersample} px ({error}); "
                 "install libosmesa6 and set MUJOCO_GL=osmesa"
             ) from error
+        _open.add(self)
 
     @property
     def offscreen(self) -> tuple[int, int]:
@@ -121,10 +124,6 @@ class Renderer:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def __del__(self) -> None:
-        with contextlib.suppress(Exception):  # the interpreter may be gone already; there is nobody to tell
-            self.close()
-
     def _release_scene(self) -> None:
         if self._context is not None:
             self._context.free()
@@ -160,3 +159,10 @@ class Renderer:
             if geom.segid >= 0 and geom.objtype == mujoco.mjtObj.mjOBJ_GEOM:
                 table[geom.segid + 1] = geom.objid
         return table[np.clip(segment, 0, len(table) - 1)]
+
+
+@atexit.register
+def _close_all() -> None:
+    """Free what was left open while the GL library is still loaded; later it would print a traceback or abort."""
+    for renderer in list(_open):
+        renderer.close()

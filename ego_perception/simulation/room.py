@@ -24,8 +24,8 @@ WallTemplate = Callable[[Rng, MaterialBook], Assembly]
 
 _KITCHEN: tuple[WallTemplate, ...] = (furniture.counter,) * 4 + (furniture.cabinet, furniture.shelf, furniture.dresser)
 _LIVING: tuple[WallTemplate, ...] = (
-    furniture.sofa, furniture.shelf, furniture.shelf, furniture.cabinet, furniture.dresser, furniture.desk, furniture.tv_stand,
-    furniture.bed,
+    furniture.sofa, furniture.sofa, furniture.shelf, furniture.shelf, furniture.cabinet, furniture.dresser, furniture.desk,
+    furniture.tv_stand, furniture.bed,
 )  # fmt: skip
 
 
@@ -108,6 +108,7 @@ def build_room(config: EgoSimConfig) -> Room:
         _furnish_walls(layout, room, walls, openings, config)
         _furnish_middle(layout, room, config)
     else:
+        _lounge(layout, room, walls, openings, config)
         _furnish_middle(layout, room, config)
         _furnish_walls(layout, room, walls, openings, config)
     _furnish_rest(layout, room, config)
@@ -149,6 +150,25 @@ def _furnish_walls(
                 t += float(rng.uniform(0.15, 0.5))
 
 
+def _lounge(rng: Rng, room: Room, walls: tuple[WallFrame, ...], openings: list[list[Opening]], config: EgoSimConfig) -> None:
+    """A sofa in two of three realistic rooms; placed first, because it needs the most room."""
+    if config.preset == "plain" or rng.random() > 0.67:
+        return
+    sofa = furniture.sofa(rng, room.book)
+    box = sofa.footprint()
+    for _ in range(20):
+        frame = walls[int(rng.integers(4))]
+        slack = frame.half - 0.5 * (box.x1 - box.x0)
+        if slack <= 0:
+            continue
+        t = float(rng.uniform(-slack, slack))
+        x, y = frame.to_room(t)
+        blocks = any(o.hides(t + box.x0, t + box.x1, sofa.height) for o in openings[frame.index])
+        if not blocks and room.is_free(sofa.footprint(x, y, frame.yaw_rad).grown(-0.01)):
+            room.place(sofa, x, y, frame.yaw_rad)
+            return
+
+
 def _leaves_passage(room: Room, rect: Rect, config: EgoSimConfig) -> bool:
     """Keep away from tables and chairs in the middle."""
     if config.preset == "hard":
@@ -165,14 +185,14 @@ def _leaves_floor(room: Room, rect: Rect) -> bool:
 
 
 def _furnish_middle(rng: Rng, room: Room, config: EgoSimConfig) -> None:
-    """Rug, tables with their chairs. In the realistic presets this comes before the walls, so that there is always a table."""
+    """Rug, tables with their chairs. In the realistic presets this comes before the walls: nearly always a table."""
     is_hard = config.preset == "hard"
     if config.preset != "plain" and rng.random() < 0.7:
         _try_place(rng, room, furniture.carpet(rng, room.book), gap=0.0, free_yaw=is_hard)
     for k in range(int(rng.integers(1, 4)) if is_hard else 1 + int(rng.random() < 0.4)):
         is_dining = rng.random() < (0.75 if is_hard or k == 0 else 0.3)
         a = furniture.table(rng, room.book) if is_dining else furniture.coffee_table(rng, room.book)
-        at = _try_place(rng, room, a, gap=0.35 if is_hard else WALL_GAP_M, free_yaw=is_hard)
+        at = _try_place(rng, room, a, gap=0.35 if is_hard else WALL_GAP_M if k == 0 else PASSAGE_M, free_yaw=is_hard)
         if at is not None and a.kind == "table":
             _seats(rng, room, a, at)
 

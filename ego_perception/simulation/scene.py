@@ -10,17 +10,10 @@ from numpy.typing import NDArray
 
 from ego_perception.errors import SimulationError
 from ego_perception.simulation.assembly import Part, Shape
+from ego_perception.simulation.backend import mujoco
 from ego_perception.simulation.boxmesh import box_mesh
 from ego_perception.simulation.materials import Material
 from ego_perception.simulation.room import Light, Room
-
-try:
-    import mujoco
-except (ImportError, AttributeError, OSError, RuntimeError) as error:  # it depends on which library is missing
-    raise SimulationError(
-        f"MuJoCo cannot load an off-screen GL back-end ({error}); install libosmesa6 and set MUJOCO_GL=osmesa, "
-        "or MUJOCO_GL=egl on a machine with a GPU driver"
-    ) from error
 
 NEAR_M, FAR_M = 0.03, 30.0
 

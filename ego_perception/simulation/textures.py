@@ -21,6 +21,7 @@ def noise(rng: Rng, n: int, *, low: int = 2, octaves: int = 5, stretch: tuple[in
     """Make tileable multi-octave value noise in 0..1.
 
     Args:
+        n: side of the picture, pixels; a power of two, as are `low` and `stretch`, or the seam would show.
         low: cells of the coarsest octave along each side.
         stretch: factors on the cells along rows and columns; unequal ones give grain.
         decay: amplitude ratio of successive octaves.
@@ -28,10 +29,10 @@ def noise(rng: Rng, n: int, *, low: int = 2, octaves: int = 5, stretch: tuple[in
     out = np.zeros((n, n), np.float32)
     for k in range(octaves):
         rows, cols = (min(n, max(1, low * 2**k * s)) for s in stretch)
-        grid = np.pad(rng.random((rows, cols), dtype=np.float32), 1, mode="wrap")
-        size = (n + 2 * n // cols, n + 2 * n // rows)
-        fine = cv2.resize(grid, size, interpolation=cv2.INTER_CUBIC)
-        out += decay**k * fine[n // rows : n // rows + n, n // cols : n // cols + n]
+        grid = np.pad(rng.random((rows, cols), dtype=np.float32), 2, mode="wrap")  # cubic interpolation reaches two cells
+        dy, dx = 2 * n // rows, 2 * n // cols
+        fine = cv2.resize(grid, (n + 2 * dx, n + 2 * dy), interpolation=cv2.INTER_CUBIC)
+        out += decay**k * fine[dy : dy + n, dx : dx + n]
     out -= out.min()
     return out / max(float(out.max()), 1e-6)
 
@@ -51,7 +52,7 @@ def wood(rng: Rng, n: int, base: Colour, *, planks: int = 4) -> Image:
     return _bytes(out)
 
 
-def plaster(rng: Rng, n: int, base: Colour, *, contrast: float = 0.3) -> Image:
+def plaster(rng: Rng, n: int, base: Colour, *, contrast: float = 0.36) -> Image:
     """A painted wall: blotches, brush grain and speckle."""
     blotch = noise(rng, n, low=2, octaves=7, decay=0.72)
     speckle = rng.random((n, n), dtype=np.float32)
@@ -133,7 +134,7 @@ def art(rng: Rng, n: int) -> Image:
             cv2.fillConvexPoly(out, cv2.convexHull(p), colour, cv2.LINE_AA)
         else:
             cv2.circle(out, (int(p[0, 0]), int(p[0, 1])), int(rng.integers(4, n // 4)), colour, -1, cv2.LINE_AA)
-    return _bytes(out * (0.85 + 0.3 * noise(rng, n)[..., None]))
+    return _bytes(_muted(out) * (0.85 + 0.3 * noise(rng, n)[..., None]))
 
 
 def _landscape(rng: Rng, n: int) -> Image:
@@ -152,7 +153,7 @@ def view_outside(rng: Rng, n: int) -> Image:
     out = sky * (1 - cloud) + 248 * cloud
     for _ in range(6):
         x, w, top = int(rng.integers(n)), int(rng.integers(n // 12, n // 5)), int(rng.integers(n // 2, 3 * n // 4))
-        out[top:, x : x + w] = rng.uniform((120, 100, 90), (210, 195, 185))
+        out[top:, x : x + w] = rng.uniform(120, 200) * rng.uniform((0.95, 0.85, 0.75), (1.05, 1.0, 0.95))
         for wy in range(top + 6, n - 6, 14):
             for wx in range(x + 4, min(x + w - 6, n - 6), 12):
                 out[wy : wy + 7, wx : wx + 6] = (70, 80, 95)
@@ -171,7 +172,7 @@ def label(rng: Rng, n: int) -> Image:
     for row in range(n // 8, n - 4, n // 8):
         left, right = sorted(rng.integers(2, n - 2, 2))
         cv2.line(out, (int(left), row), (int(right), row), tuple(float(v) for v in ink), max(1, int(rng.integers(1, 4))))
-    return _bytes(out)
+    return _bytes(_muted(out))
 
 
 def spines(rng: Rng, n: int) -> Image:
@@ -216,7 +217,7 @@ def any_kind(rng: Rng, n: int, kinds: Sequence[str] = RANDOM_KINDS) -> Image:
 def _random_mask(rng: Rng, n: int, kind: str) -> NDArray[np.floating]:
     y, x = np.mgrid[:n, :n]
     rough = noise(
-        rng, n, low=1, octaves=6, stretch=tuple(rng.choice([1, 1, 1, 6], 2).tolist()), decay=float(rng.uniform(0.4, 1))
+        rng, n, low=1, octaves=6, stretch=tuple(rng.choice([1, 1, 1, 8], 2).tolist()), decay=float(rng.uniform(0.4, 1))
     )
     if kind == "noise":
         return rough
@@ -231,12 +232,22 @@ def _random_mask(rng: Rng, n: int, kind: str) -> NDArray[np.floating]:
     return np.zeros((n, n), np.float32)
 
 
+def page(rng: Rng, n: int) -> Image:
+    """Dark lines of writing on pale paper."""
+    return _text(rng, n, rng.uniform(215, 245) * rng.uniform((0.97, 0.95, 0.88), (1.0, 1.0, 1.0)), rng.uniform(30, 110, 3))
+
+
 def _text(rng: Rng, n: int, paper: Colour, ink: Colour) -> Image:
     out = np.ones((n, n, 3), np.float32) * np.asarray(paper)
     for row in range(6, n - 4, int(rng.integers(5, 14))):
         for col in range(6, n - 14, 8):
             cv2.line(out, (col, row), (col + int(rng.integers(0, 9)), row), tuple(float(v) for v in ink), 2)
     return _bytes(out)
+
+
+def _muted(image: NDArray[np.floating], amount: float = 0.4) -> NDArray[np.floating]:
+    """Move colours towards grey."""
+    return image * (1 - amount) + amount * image.mean(axis=2, keepdims=True)
 
 
 def _bytes(image: NDArray[np.floating]) -> Image:

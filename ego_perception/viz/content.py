@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import cv2
 import numpy as np
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ego_perception.data import TrackingState
 from ego_perception.data.result import FrameRecord, ResultReader
 from ego_perception.data.tum import Trajectory
-from ego_perception.errors import FrameError
+from ego_perception.errors import FrameError, SourceError
 from ego_perception.evaluation import Alignment, align, associate
 from ego_perception.geometry import Similarity
 from ego_perception.viz.pictures import Picture, depth_range
@@ -74,7 +74,7 @@ class Paths:
 class ResultContent:
     """A result folder, with everything derived from it computed on first use.
 
-    A damaged picture counts as absent and is remembered in `unreadable`, so that a page can still be made and say so.
+    A damaged part counts as absent and is remembered in `unreadable`, so that a page can still be made and say so.
 
     Raises:
         SourceError: `path` is no result folder.
@@ -105,12 +105,31 @@ class ResultContent:
     @cached_property
     def cloud(self) -> tuple[NDArray[np.float32], Picture]:
         """(N, 3) fused points in world metres and their colours; empty where there are none."""
-        return self.reader.cloud()
+        stored = self._read("cloud.ply", self.reader.cloud)
+        return (np.zeros((0, 3), np.float32), np.zeros((0, 3), np.uint8)) if stored is None else stored
+
+    @cached_property
+    def metrics(self) -> dict[str, Any] | None:
+        """Scores as stored, None without."""
+        return self._read("metrics.json", lambda: self.reader.metrics)
+
+    @cached_property
+    def timing(self) -> dict[str, Any] | None:
+        """Wall-clock figures as stored, None without."""
+        return self._read("timing.json", lambda: self.reader.timing)
 
     @property
     def num_maps(self) -> int:
         """How many maps the run needed; poses of different maps share no world."""
         return len({f.map_id for f in self.frames})
+
+    def _read(self, name: str, read: Callable[[], T]) -> T | None:
+        try:
+            return read()
+        except SourceError as error:
+            _log.warning("%s is left out: %s", name, error)
+            self.unreadable.add(name)
+            return None
 
     def _load(self, kind: str, read: Callable[[FrameRecord], T], frame: FrameRecord) -> T | None:
         try:

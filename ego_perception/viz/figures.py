@@ -15,7 +15,7 @@ def key_figures(content: ResultContent) -> tuple[list[Row], list[str]]:
 
     Scores come from metrics.json; without one, what the result itself tells stands in their place.
     """
-    stored = content.reader.metrics
+    stored = content.metrics
     if stored is None:
         notes = ["No metrics: the recording brought no ground truth, or was not evaluated."]
         return list(_own_figures(content)), notes

@@ -197,7 +197,7 @@ class _LivePage:
             self._limits = depth_range([depth])
         self._depth.image = nodes.side_by_side(
             None if depth is None else colour_depth(depth, *(self._limits or (0.5, 5.0))),
-            None if confidence is None else colour_confidence(confidence),
+            None if confidence is None else colour_confidence(confidence, depth),
         )
 
     def _show_clouds(self, keyframes: list[tuple[int, _Keyframe]]) -> None:

@@ -45,8 +45,13 @@ def colour_depth(depth: NDArray[np.floating], near: float, far: float) -> Pictur
     return _coloured(np.where(depth > 0, level, np.nan), cv2.COLORMAP_TURBO)
 
 
-def colour_confidence(confidence: NDArray[np.floating]) -> Picture:
-    """Colour confidence 0..1 with cividis (dark blue is low, yellow is high), which colour-blind readers see alike."""
+def colour_confidence(confidence: NDArray[np.floating], depth: NDArray[np.floating] | None = None) -> Picture:
+    """Colour confidence 0..1 with cividis (dark blue is low, yellow is high), which colour-blind readers see alike.
+
+    Pixels without a value in `depth`, where that is given at the same size, have no confidence either.
+    """
+    if depth is not None and depth.shape == confidence.shape:
+        confidence = np.where(np.isfinite(depth), confidence, np.nan)
     return _coloured(confidence, cv2.COLORMAP_CIVIDIS)
 
 

@@ -129,7 +129,7 @@ def _missing(content: ResultContent) -> list[str]:
         notes.append(f"Tracking had to start {content.num_maps} maps; they share no world, and the cloud shows the largest.")
     if content.unreadable:
         names = ", ".join(sorted(content.unreadable)[:5])
-        notes.append(f"{len(content.unreadable)} damaged or missing pictures are left out ({names}).")
+        notes.append(f"{len(content.unreadable)} damaged or missing parts are left out ({names}).")
     return notes
 
 
@@ -214,12 +214,10 @@ def _when(content: ResultContent, frame: FrameRecord) -> str:
 def _pictures(content: ResultContent, frame: FrameRecord, has_truth: bool) -> list[Picture | None]:
     near, far = content.depth_limits
     depth, confidence = content.depth(frame), content.confidence(frame)
-    if depth is not None and confidence is not None and confidence.shape == depth.shape:
-        confidence = np.where(np.isfinite(depth), confidence, np.float32(np.nan))
     pictures = [
         content.image(frame),
         None if depth is None else colour_depth(depth, near, far),
-        None if confidence is None else colour_confidence(confidence),
+        None if confidence is None else colour_confidence(confidence, depth),
     ]
     if has_truth:
         truth, error = content.true_depth(frame), content.depth_error(frame)
@@ -264,7 +262,7 @@ def _states(content: ResultContent) -> str:
 
 def _timing(content: ResultContent) -> str:
     run = content.reader.run
-    stages = read_latency((content.reader.timing or {}).get("latency"))
+    stages = read_latency((content.timing or {}).get("latency"))
     counters = run.get("counters")
     counted = _counters(counters) if isinstance(counters, dict) else ""
     if not stages and not counted:

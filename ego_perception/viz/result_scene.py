@@ -17,7 +17,7 @@ from ego_perception.viz.renderings import point_size, thinned
 
 Node = viser.PointCloudHandle | viser.CameraFrustumHandle | viser.LineSegmentsHandle
 
-_NUM_FRUSTA: Final = 24
+_NUM_FRUSTA: Final = 16
 
 
 class ResultScene:

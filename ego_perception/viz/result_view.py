@@ -132,7 +132,7 @@ class ResultView:
         self._image.image = nodes.panel_picture(self._content.image(frame))
         self._depth.image = nodes.side_by_side(
             None if depth is None else colour_depth(depth, *self._content.depth_limits),
-            None if confidence is None else colour_confidence(confidence),
+            None if confidence is None else colour_confidence(confidence, depth),
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -197,7 +198,7 @@ def test_live_simulation_has_stamps_of_the_present(graph: Graph, namespace: str,
     wait_for(lambda: len(image) > 6, what="a second round")
     stamps = [stamp_ns_of(m) for m in image.messages]
     assert before <= stamps[0]
-    assert all(a < b for a, b in zip(stamps, stamps[1:], strict=False))
+    assert all(a < b for a, b in itertools.pairwise(stamps))
     assert not node.is_finished
 
 
@@ -286,4 +287,4 @@ def test_the_docstring_tables_are_what_is_published(
 
 
 def test_frame_errors_of_a_source_are_frame_errors() -> None:
-    assert isinstance(list(FakeSource(2, bad={0}))[0], FrameError)
+    assert isinstance(next(iter(FakeSource(2, bad={0}))), FrameError)

@@ -21,6 +21,7 @@ ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "parameters": {"errors"},
     "resources": {"errors"},
+    "environment": BASE,
     "geometry": {"errors"},
     "nn": set(),
     "data": BASE | {"runtime"},

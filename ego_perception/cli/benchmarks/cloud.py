@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,20 +23,16 @@ def cloud_rows(repeats: int = 40) -> list[BenchmarkRow]:
     points = rng.uniform(0.5, 5.0, (480, 640, 3)).astype(np.float32)
     colours = rng.integers(0, 255, (480, 640, 3), np.uint8)
     factories: dict[str, Any] = {"offline": RosbagsFactory()}
-    try:
+    with contextlib.suppress(ImportError):  # a machine without ROS has no such messages to build
         factories["rclpy"] = importlib.import_module("ego_perception.ros.factory").RclpyFactory()
-    except ImportError:
-        pass  # a machine without ROS has no such messages to build
     actions: dict[str, Any] = {
-        name: (lambda factory=factory: cloud_message(factory, points, colours, 1, "camera")) for name, factory in factories.items()
+        name: partial(cloud_message, factory, points, colours, 1, "camera") for name, factory in factories.items()
     }
     actions["record array"] = lambda: record_array(points, colours)
-    try:
+    with contextlib.suppress(ImportError):  # only in a ROS workspace
         peer = importlib.import_module("sensor_msgs_py.point_cloud2")
         header, fields = _peer_inputs()
         actions["sensor_msgs_py"] = lambda: peer.create_cloud(header, fields, record_array(points, colours))
-    except ImportError:
-        pass  # only in a ROS workspace
     measured = interleaved(actions, repeats)
     baseline = "sensor_msgs_py" if "sensor_msgs_py" in measured else "record array"
     return [

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
+from functools import partial
 
 import cv2
 import numpy as np
@@ -17,12 +19,13 @@ from ego_perception.reconstruction.network import load_prior
 def front_end_rows(frames: Sequence[Frame]) -> list[BenchmarkRow]:
     """Push frames through a fresh estimator; between any two, time one DIS flow (preset FAST, full size, one thread)."""
     estimator = ReconstructionEstimator(ReconstructionConfig(), load_prior())
-    flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
     ours: list[float] = []
     plain: list[float] = []
-    for before, frame in zip(frames[:-1], frames[1:], strict=True):
-        plain.append(timed(lambda a=before.grey, b=frame.grey: flow.calc(a, b, np.zeros((*a.shape, 2), np.float32))))
-        ours.append(timed(lambda item=frame: estimator.push(item)))
+    for before, frame in itertools.pairwise(frames):
+        out = np.zeros((*frame.grey.shape, 2), np.float32)
+        plain.append(timed(partial(flow.calc, before.grey, frame.grey, out)))
+        ours.append(timed(partial(estimator.push, frame)))
     size = f"{frames[0].size[0]}x{frames[0].size[1]}"
     mine, peer = Milliseconds.of(ours[2:]), Milliseconds.of(plain[2:])
     name = f"DIS flow alone, {size}"

@@ -66,7 +66,10 @@ def memory_rows(frames: Sequence[Frame], minutes: float) -> list[BenchmarkRow]:
     growth = max(after) - after[0]
     return [
         BenchmarkRow(
-            f"resident memory after the first minute of {minutes:g} looping: growth, MB", growth, target="<= 20", reached=growth <= 20
+            f"resident memory after the first minute of {minutes:g} looping: growth, MB",
+            growth,
+            target="<= 20",
+            reached=growth <= 20,
         ),
         BenchmarkRow("resident memory at the end, MB", sink.samples[-1][1]),
     ]

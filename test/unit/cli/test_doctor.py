@@ -137,10 +137,9 @@ def test_no_profile_is_a_warning() -> None:
 def models(tmp_path: Path) -> Path:
     content = b"weights"
     (tmp_path / "depth.safetensors").write_bytes(content)
-    row = {
-        "name": "depth", "version": 1, "file": "depth.safetensors", "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest(),
-        "licence": "Apache-2.0", "input": "an image", "command": "c", "seed": 0, "data": "d", "commit": "0", "metrics": {},
-    }  # fmt: skip
+    row: dict[str, Any] = {"name": "depth", "version": 1, "file": "depth.safetensors", "bytes": len(content), "metrics": {}}
+    row |= {"sha256": hashlib.sha256(content).hexdigest(), "seed": 0, "licence": "Apache-2.0"}
+    row |= dict.fromkeys(("input", "command", "data", "commit"), "text")
     (tmp_path / "manifest.yaml").write_text(yaml.safe_dump({"weights": [row]}))
     return tmp_path
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import pickle
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +28,7 @@ def test_learning_rate_known_values() -> None:
 
 def test_learning_rate_falls_after_warm_up() -> None:
     rates = [learning_rate(step, CONFIG) for step in range(100, 1001)]
-    assert all(a >= b for a, b in zip(rates, rates[1:], strict=False))
+    assert all(a >= b for a, b in itertools.pairwise(rates))
 
 
 def test_learning_rate_without_warm_up_starts_at_the_peak() -> None:

@@ -20,7 +20,9 @@ def random_statistics(module: torch.nn.Module) -> None:
             torch.nn.init.uniform_(layer.running_var, 0.5, 2.0)
 
 
-@pytest.mark.parametrize(("size", "stride", "expected"), [((12, 16), 1, (12, 16)), ((12, 16), 2, (6, 8)), ((13, 17), 2, (7, 9))])
+@pytest.mark.parametrize(
+    ("size", "stride", "expected"), [((12, 16), 1, (12, 16)), ((12, 16), 2, (6, 8)), ((13, 17), 2, (7, 9))]
+)
 def test_residual_shapes(size: tuple[int, int], stride: int, expected: tuple[int, int]) -> None:
     assert Residual(4, 6, stride)(torch.randn(2, 4, *size)).shape == (2, 6, *expected)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import shutil
 from pathlib import Path
 
@@ -69,6 +70,16 @@ def test_intervals_name_what_was_not_tracking(content: ResultContent) -> None:
     assert content.duration_s == pytest.approx(1.1)
 
 
+def test_equal_states_apart_are_two_intervals(result_folder: Path, tmp_path: Path) -> None:
+    out = shutil.copytree(result_folder, tmp_path / "out")
+    log = out / "frames" / "frames.jsonl"
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    lines[1] |= {"state": lines[5]["state"], "reason": lines[5]["reason"]}
+    log.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    found = [(round(i.start_s, 3), round(i.end_s, 3)) for i in ResultContent(out).intervals]
+    assert found == [(0.1, 0.2), (0.5, 0.7), (0.7, 0.8)]
+
+
 def test_sampled_spreads_over_the_recording(content: ResultContent) -> None:
     assert [f.index for f in content.sampled(3)] == [0, 6, 11]
     assert len(content.sampled(100)) == NUM_FRAMES
@@ -105,6 +116,17 @@ def test_damaged_pictures_count_as_absent_and_are_remembered(result_folder: Path
     assert content.image(content.frames[2]) is None
     assert content.image(content.frames[1]) is not None
     assert content.unreadable == {"depth 1", "image 2"}
+
+
+@pytest.mark.parametrize("name", ["cloud.ply", "metrics.json", "timing.json"])
+def test_damaged_files_count_as_absent_and_are_remembered(result_folder: Path, tmp_path: Path, name: str) -> None:
+    out = shutil.copytree(result_folder, tmp_path / "out")
+    (out / name).write_bytes((out / name).read_bytes()[:-3])
+    content = ResultContent(out)
+    assert len(content.cloud[0]) == (0 if name == "cloud.ply" else len(ResultContent(result_folder).cloud[0]))
+    assert (content.metrics is None) == (name == "metrics.json")
+    assert (content.timing is None) == (name == "timing.json")
+    assert content.unreadable == {name}
 
 
 @pytest.mark.parametrize("name", ["missing", "empty", "file"])

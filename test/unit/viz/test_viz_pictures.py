@@ -50,6 +50,16 @@ def test_confidence_and_error_scales_have_their_ends() -> None:
     assert error == [level(0, cv2.COLORMAP_MAGMA), level(1, cv2.COLORMAP_MAGMA), level(1, cv2.COLORMAP_MAGMA)]
 
 
+def test_confidence_without_depth_is_a_checker() -> None:
+    confidence = np.full((8, 8), 0.7, np.float32)
+    depth = np.full((8, 8), 2.0, np.float32)
+    depth[:, 4:] = np.nan
+    picture = pictures.colour_confidence(confidence, depth)
+    np.testing.assert_array_equal(picture[:, 4:], pictures.checker(8, 8)[:, 4:])
+    np.testing.assert_array_equal(picture[:, :4], pictures.colour_confidence(confidence)[:, :4])
+    np.testing.assert_array_equal(pictures.colour_confidence(confidence, depth[:4]), pictures.colour_confidence(confidence))
+
+
 def test_depth_range_is_shared_and_ignores_what_is_invalid() -> None:
     first = np.full((40, 40), 1.0, np.float32)
     second = np.full((40, 40), 5.0, np.float32)

@@ -19,7 +19,7 @@ from ego_perception.runtime import Source
 def write_video(path: Path, n: int = 12, fps: float = 20.0) -> Path:
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), fps, (64, 48))
     for i in range(n):
-        writer.write(np.full((48, 64, 3), 20 * i, np.uint8))
+        writer.write(np.full((48, 64, 3), 20 * (i % 12), np.uint8))
     writer.release()
     return path
 
@@ -114,10 +114,9 @@ def test_webcam_is_live_and_says_when_it_is_gone(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(cv2, "VideoCapture", FakeCamera)
     source = WebcamSource(0)
     assert source.is_live
-    taken = []
+    taken: list[Frame | Exception] = []
     with pytest.raises(SourceError, match="after 3 frames"):
-        for item in source:
-            taken.append(item)
+        taken.extend(source)
     assert len(taken) == 3
     stamps = [item.stamp_ns for item in taken if isinstance(item, Frame)]
     assert stamps == sorted(stamps)

@@ -83,7 +83,9 @@ def test_path_length() -> None:
     assert len(make_trajectory([], [])) == 0
 
 
-def test_real_trajectories(shared_data: Path) -> None:
-    truth = read_tum(shared_data / "trajectories" / "freiburg1_xyz-groundtruth.txt")
-    assert len(truth) == 3000
-    assert truth.path_length_m == pytest.approx(8.21, abs=0.05)
+def test_real_trajectory_reads_as_evo_reads_it(shared_data: Path) -> None:
+    path = shared_data / "trajectories" / "freiburg1_xyz-groundtruth.txt"
+    truth, theirs = read_tum(path), file_interface.read_tum_trajectory_file(str(path))
+    assert len(truth) == theirs.num_poses == 3000
+    assert truth.path_length_m == pytest.approx(theirs.path_length)
+    assert np.abs(truth.stamps_ns * 1e-9 - theirs.timestamps).max() < 1e-6

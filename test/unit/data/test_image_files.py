@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import cv2
@@ -38,7 +39,7 @@ def test_grey_file_becomes_three_equal_channels() -> None:
 @pytest.mark.parametrize("share", [0.02, 0.3, 0.6, 0.95])
 def test_truncated_file_is_refused(suffix: str, share: float) -> None:
     data = encoded(suffix)
-    with pytest.raises(FrameError, match="cut short|no image"):
+    with pytest.raises(FrameError, match=r"cut short|no image"):
         decode_image(data[: int(len(data) * share)], "cut.jpg")
 
 
@@ -55,10 +56,8 @@ def test_what_is_no_image_is_refused(data: bytes) -> None:
 @settings(max_examples=60, deadline=None)
 @given(st.binary(max_size=200))
 def test_random_bytes_never_escape_as_another_error(data: bytes) -> None:
-    try:
+    with contextlib.suppress(FrameError):
         assert decode_image(data).ndim == 3
-    except FrameError:
-        pass
 
 
 def test_message_names_the_file(tmp_path: Path) -> None:

@@ -1,0 +1,88 @@
+"""`ego train`: parameters from file and command line, the plan, and the errors a user can make."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from ego_perception.cli.train import app
+from ego_perception.errors import ConfigError, SourceError, WeightsError
+
+ROOT = Path(__file__).parents[3]
+
+
+def run(*arguments: str) -> str:
+    """Run the verb and return what it printed; expected errors are raised."""
+    result = CliRunner().invoke(app, list(arguments))
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_dry_run_prints_the_plan_and_writes_nothing(tmp_path: Path) -> None:
+    plan = yaml.safe_load(run("reconstruction", "--out", str(tmp_path / "run"), "--rooms", "7", "--dry-run"))
+    assert plan["task"] == "reconstruction"
+    assert plan["data"] == f"7 rooms rendered into {tmp_path / 'run' / 'data'}"
+    assert plan["trainer.seed"] == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_command_line_wins_over_the_file_which_wins_over_defaults(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("trainer: {steps: 5, batch_size: 3}\ncoarse_share: 0.25\n")
+    plan = yaml.safe_load(
+        run("reconstruction", "--config", str(tmp_path / "c.yaml"), "--steps", "9", "--seed", "4", "--dry-run")
+    )
+    assert (plan["trainer.steps"], plan["trainer.batch_size"], plan["trainer.seed"], plan["coarse_share"]) == (9, 3, 4, 0.25)
+
+
+def test_shipped_configuration_is_valid() -> None:
+    plan = yaml.safe_load(run("reconstruction", "--config", str(ROOT / "config/train/reconstruction.yaml"), "--dry-run"))
+    assert plan["trainer.steps"] > 1000
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("trainer: {stps: 5}", "unknown parameter 'trainer.stps'; did you mean 'trainer.steps'"),
+        ("trainer: {steps: 0}", "trainer.steps is 0; allowed is 1 to inf"),
+        ("- a", "holds list, not parameters"),
+        ("a: [", "cannot be read as YAML"),
+    ],
+)
+def test_bad_configuration(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "c.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        run("reconstruction", "--config", str(tmp_path / "c.yaml"), "--dry-run")
+
+
+def test_unknown_task_and_missing_data(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="task is 'dancing'; choose one of reconstruction"):
+        run("dancing")
+    with pytest.raises(SourceError, match="no training images"):
+        run("reconstruction", "--data", str(tmp_path), "--out", str(tmp_path / "run"))
+
+
+def test_resume_needs_a_checkpoint(tmp_path: Path) -> None:
+    for split in ("train", "val"):
+        (tmp_path / split).mkdir()
+        rgb, depth = np.zeros((2, 48, 64, 3), np.uint8), np.ones((2, 48, 64), np.float16)
+        np.savez(tmp_path / split / "a.npz", rgb=rgb, depth=depth, fov_y=np.ones(2, np.float32))
+    with pytest.raises(WeightsError, match="no checkpoint at"):
+        run("reconstruction", "--data", str(tmp_path), "--out", str(tmp_path / "run"), "--resume")
+
+
+@pytest.mark.slow
+def test_renders_trains_and_resumes_from_nothing(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    (tmp_path / "c.yaml").write_text("trainer: {batch_size: 4, warmup_steps: 1}\nvalidation_images: 8\n")
+    common = ["reconstruction", "--out", str(out), "--rooms", "1", "--config", str(tmp_path / "c.yaml")]
+    run(*common, "--steps", "2")
+    assert (out / "model.safetensors").is_file()
+    with pytest.raises(ConfigError, match=r"trainer\.steps was 2, is 3"):
+        run(*common, "--steps", "3", "--resume")
+    run(*common, "--steps", "3", "--resume", "--override")

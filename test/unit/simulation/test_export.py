@@ -1,0 +1,122 @@
+"""Recordings: what carries the wanted name is whole."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from ego_perception.bag import BagReader
+from ego_perception.cli import sim as verb
+from ego_perception.data import Frame
+from ego_perception.data.folder import FolderSource
+from ego_perception.errors import ConfigError, OutputError
+from ego_perception.simulation import EgoSim, export
+from ego_perception.simulation.export import FolderWriter, whole_or_partial
+
+SMALL = ["--seconds", "0.2", "--fps", "10", "--size", "48x36", "--preset", "plain"]
+
+
+def test_a_folder_reads_back_as_the_clip(small_sim: EgoSim, tmp_path: Path) -> None:
+    writer = FolderWriter(tmp_path / "clip", small_sim.camera)
+    frames = [small_sim.frame(i) for i in (0, 1)]
+    for frame in frames:
+        writer.write(frame)
+    for read, frame in zip(FolderSource(tmp_path / "clip"), frames, strict=True):
+        assert isinstance(read, Frame) and read.camera is not None and read.truth is not None and frame.truth is not None
+        assert read.camera.fx == pytest.approx(small_sim.camera.fx) and read.camera.cx == small_sim.camera.cx
+        assert read.truth.T_world_cam is not None and read.truth.depth is not None and frame.truth.depth is not None
+        np.testing.assert_allclose(read.truth.T_world_cam, frame.truth.T_world_cam, atol=1e-9)
+        np.testing.assert_allclose(read.truth.depth, frame.truth.depth, atol=0.00051)
+        assert np.abs(read.rgb.astype(int) - frame.rgb.astype(int)).mean() < 4
+
+
+def test_millimetres_round_and_keep_holes() -> None:
+    depth = np.array([0.0, 0.0004, 1.2346, 70.0, np.nan], np.float32)
+    assert export.millimetres(depth).tolist() == [0, 0, 1235, 65535, 0]
+
+
+def test_a_whole_recording_gets_its_name(tmp_path: Path) -> None:
+    with whole_or_partial(tmp_path / "a b") as path:
+        path.mkdir()
+        (path / "file").write_text("x")
+        assert not (tmp_path / "a b").exists()
+    assert [p.name for p in tmp_path.iterdir()] == ["a b"]
+    assert (tmp_path / "a b" / "file").read_text() == "x"
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OutputError("full")])
+def test_an_interrupted_recording_keeps_another_name(tmp_path: Path, error: type[BaseException] | BaseException) -> None:
+    with pytest.raises((KeyboardInterrupt, OutputError)), whole_or_partial(tmp_path / "clip") as path:
+        path.mkdir()
+        (path / "file").write_text("half")
+        raise error
+    assert not (tmp_path / "clip").exists()
+    assert (tmp_path / "clip.partial" / "clip" / "file").read_text() == "half"
+    with whole_or_partial(tmp_path / "clip") as path:
+        assert not path.exists()
+        path.mkdir()
+    assert [p.name for p in tmp_path.iterdir()] == ["clip"]
+
+
+def test_nothing_is_left_of_a_recording_that_never_began(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError), whole_or_partial(tmp_path / "clip"):
+        raise ConfigError("no")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_existing_recording_is_never_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "clip").mkdir()
+    (tmp_path / "clip" / "mine").write_text("")
+    with pytest.raises(OutputError, match="exists already"), whole_or_partial(tmp_path / "clip"):
+        pass
+    (tmp_path / "clip" / "mine").unlink()
+    with whole_or_partial(tmp_path / "clip") as path:
+        path.mkdir()
+
+
+def test_a_full_disk_is_one_clear_error(small_sim: EgoSim, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    writer = FolderWriter(tmp_path / "clip", small_sim.camera)
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OutputError, match="No space left"):
+        writer.write(small_sim.frame(0))
+
+
+def test_the_verb_records_a_bag_with_truth(tmp_path: Path) -> None:
+    out = tmp_path / "with space"
+    result = CliRunner().invoke(verb.app, ["3", "-o", str(out), *SMALL])
+    assert result.exit_code == 0, result.output
+    with BagReader(out) as reader:
+        counts: dict[str, int] = {}
+        for message in reader.messages():
+            counts[message.topic] = counts.get(message.topic, 0) + 1
+    assert counts == {"/camera/image_raw/compressed": 2, "/camera/camera_info": 2, "/sim/depth/image": 2, "/sim/pose": 2}
+
+
+def test_the_verb_records_the_same_bytes_twice(tmp_path: Path) -> None:
+    for name in ("a/clip", "b/clip"):
+        assert CliRunner().invoke(verb.app, ["3", "-o", str(tmp_path / name), *SMALL, "--image", "raw"]).exit_code == 0
+    files = [sorted((tmp_path / name / "clip").iterdir()) for name in "ab"]
+    assert [f.name for f in files[0]] == [f.name for f in files[1]] and len(files[0]) >= 2
+    for a, b in zip(*files, strict=True):
+        assert a.read_bytes() == b.read_bytes(), a.name
+
+
+def test_the_verb_records_a_folder(tmp_path: Path) -> None:
+    result = CliRunner().invoke(verb.app, ["3", "-o", str(tmp_path / "clip"), "--as", "folder", *SMALL])
+    assert result.exit_code == 0, result.output
+    names = sorted(p.name for p in (tmp_path / "clip").iterdir())
+    assert names[0] == "camera-intrinsics.txt" and len(names) == 1 + 2 * 3
+
+
+@pytest.mark.parametrize("bad", [["--size", "640"], ["--seconds", "-1"], ["--fps", "0"], ["--preset", "x"], ["--size", "-4x3"]])
+def test_the_verb_refuses_impossible_values_and_leaves_nothing(tmp_path: Path, bad: list[str]) -> None:
+    result = CliRunner().invoke(verb.app, ["3", "-o", str(tmp_path / "clip"), *SMALL, *bad])
+    assert isinstance(result.exception, ConfigError)
+    assert list(tmp_path.iterdir()) == []
