@@ -57,7 +57,7 @@ setup(
     maintainer_email="maintainers@ego-perception.org",
     description="Live egocentric perception: point clouds, camera poses and more from one head-mounted camera.",
     license="Apache-2.0",
-    tests_require=["pytest"],
+    extras_require={"test": ["pytest"]},
     entry_points={
         "console_scripts": [
             "ego = ego_perception.cli.main:main",

@@ -62,7 +62,8 @@ def run(names: Sequence[str], ros_arguments: Sequence[str], *, processes: bool =
     Raises:
         ConfigError: an unknown node, or a parameter that none of the nodes has.
     """
-    logging.basicConfig(level=logging.INFO, format="[%(levelname)s] [%(name)s]: %(message)s", stream=sys.stderr)
+    logging.basicConfig(format="[%(levelname)s] [%(name)s]: %(message)s", stream=sys.stderr)
+    logging.getLogger("ego_perception").setLevel(logging.INFO)
     arguments = {name: arguments_of(name, names, ros_arguments) for name in names}
 
     from rich.console import Console

@@ -45,7 +45,7 @@ class DepthTrainConfig:
 
     trainer: TrainerConfig = group(TrainerConfig)
     coarse_share: float = param(
-        0.6, "Share of the steps that use small images, for speed.", ge=0.0, le=1.0, apply=Apply.READ_ONLY
+        0.5, "Share of the steps that use small images, for speed.", ge=0.0, le=1.0, apply=Apply.READ_ONLY
     )
     coarse_area: int = param(96 * 72, "Pixels of the small images.", unit="px", ge=1024, apply=Apply.READ_ONLY)
     validation_images: int = param(600, "Held-out images scored at every checkpoint.", ge=1, apply=Apply.LIVE)

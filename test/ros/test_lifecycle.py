@@ -84,7 +84,7 @@ def test_a_hundred_cycles_leave_nothing_behind(probe: Probe) -> None:
         probe.trigger_cleanup()
     gc.collect()
     assert entities(probe) == before
-    assert threading.active_count() == threads
+    assert threading.active_count() <= threads
 
 
 def test_an_expected_failure_of_setup_is_one_line_and_leaves_nothing(probe: Probe) -> None:

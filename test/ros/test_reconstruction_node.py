@@ -393,7 +393,9 @@ def test_a_hundred_lives_leave_no_thread_and_no_entity(rig: Rig) -> None:
         rig.node.trigger_cleanup()
         assert rig.node.state == "unconfigured"
     assert counts() == before
-    assert threading.active_count() == threads
+    # Threads of earlier tests may end meanwhile, so that fewer are fine.
+    assert threading.active_count() <= threads
+    assert not [thread for thread in threading.enumerate() if thread.name == "pipeline"]
 
 
 def test_it_works_again_after_deactivation(rig: Rig) -> None:

@@ -180,6 +180,6 @@ def test_change_look_keeps_shape_range_and_follows_its_generator() -> None:
     images = torch.rand(8, 3, 48, 64)
     a, b, c = (change_look(images, torch.Generator().manual_seed(s)) for s in (1, 1, 2))
     assert a.shape == images.shape
-    assert float(a.min()) >= 0.0 and float(a.max()) <= 1.2
+    assert float(a.min()) >= 0.0 and float(a.max()) <= 1.2001
     assert torch.equal(a, b) and not torch.equal(a, c)
     assert not torch.allclose(a[0], a[1])

@@ -125,7 +125,7 @@ def test_laplace_likelihood_is_best_at_the_mean_absolute_error() -> None:
 def test_the_scale_head_does_not_move_the_depth() -> None:
     fields = [torch.zeros(1, 16, 16), torch.zeros(1, 16, 16), torch.zeros(1), torch.zeros(1)]
     output = DepthOutput(*(t.requires_grad_() for t in fields))
-    depth_losses(output, torch.ones(1, 16, 16), torch.ones(1))["depth_nll"].backward()
+    depth_losses(output, torch.full((1, 16, 16), 2.0), torch.ones(1))["depth_nll"].backward()
     assert output.log_depth.grad is None
     assert output.log_depth_scale.grad is not None and bool((output.log_depth_scale.grad != 0).all())
 
