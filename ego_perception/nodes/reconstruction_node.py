@@ -86,7 +86,7 @@ class ReconstructionNode(EgoLifecycleNode[ReconstructionNodeConfig]):
         self._input: ImageInput | None = None
         self._latest: SceneEstimate | None = None
         self._state_sent: TrackingState | None = None
-        self._failed_before = 0
+        self._counted_before = PipelineCounters()
         super().__init__("reconstruction", ReconstructionNodeConfig, **kwargs)
         self._reporter = Reporter(self)
 
@@ -101,7 +101,7 @@ class ReconstructionNode(EgoLifecycleNode[ReconstructionNodeConfig]):
             capacity=config.input.queue_size,
             decode=self._decode,
         )
-        self._failed_before = 0
+        self._counted_before = PipelineCounters()
         self._work = _Work(estimator, model, archive, publisher, pipeline)
         scope.callback(self._drop_work)
         self.service(scope, Trigger, "~/reset", self._on_reset)
@@ -127,7 +127,7 @@ class ReconstructionNode(EgoLifecycleNode[ReconstructionNodeConfig]):
         with self._report_lock:
             self._state_sent = self._latest.state if self._latest is not None else None
             facts = self._reporter.publish(self._facts())
-            self._failed_before = facts.counters.failed
+            self._counted_before = facts.counters
 
     @property
     def _configured_work(self) -> _Work:
@@ -186,8 +186,10 @@ class ReconstructionNode(EgoLifecycleNode[ReconstructionNodeConfig]):
         config = self.parameters.current.input
         if problem := self._input.problem(config.image_timeout_s, config.camera_info_timeout_s):
             return problem
-        failed = facts.counters.failed - self._failed_before
-        return f"{failed} frames failed, the last one with: {facts.counters.last_error}" if failed else ""
+        failed = facts.counters.failed - self._counted_before.failed
+        refused = facts.counters.refused - self._counted_before.refused
+        counts = [f"{count} frames {what}" for count, what in ((failed, "failed"), (refused, "refused")) if count]
+        return f"{' and '.join(counts)}, the last one with: {facts.counters.last_error}" if counts else ""
 
     def _on_reset(self, _: Any, response: Any) -> Any:
         self._configured_work.pipeline.request_reset()

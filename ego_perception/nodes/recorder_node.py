@@ -1,7 +1,7 @@
 """Writes what a reconstruction node publishes to a result folder: poses, pictures, fused cloud and a result bag.
 
-Lifecycle node `recorder`. The folder is complete after deactivation; what is in it before can be read at any time. It publishes
-only its state, and subscribes, with QoS reliable, 50:
+Lifecycle node `recorder`. The folder is complete, with scores where there is ground truth, after deactivation; what is in it
+before can be read at any time. It publishes only its state, and subscribes, with QoS reliable, 50:
 
 | subscribes | type |
 |---|---|
@@ -36,6 +36,7 @@ from ego_perception.bag import SceneBagSink
 from ego_perception.data import TrackingState
 from ego_perception.data.result import ResultSink, RunRecord
 from ego_perception.errors import ConfigError, OutputError
+from ego_perception.evaluation import EvaluationSink
 from ego_perception.messages import NodeFacts
 from ego_perception.nodes.config import RecorderNodeConfig
 from ego_perception.nodes.mount import mount_of
@@ -71,12 +72,19 @@ class RecorderNode(EgoLifecycleNode[RecorderNodeConfig]):
         out = Path(config.path).expanduser().absolute()
         record = RunRecord(verb="record", source=self.resolve_topic_name("image"), parameters=to_dict(config))
         result = ResultSink(out, record, max_frames=config.max_frames)
-        sinks: list[Sink] = [result]
+        evaluation = EvaluationSink(record.source)
+        sinks: list[Sink] = [result, evaluation]
         if config.write_bag:
             sinks.append(open_bag(out / "result", config))
         listener = SceneListener(self, sinks, options)
         self._listener = listener
-        scope.callback(lambda: result.finish(replace(record, status="finished", counters=asdict(listener.counters))))
+
+        def finish() -> None:
+            result.finish(replace(record, status="finished", counters=asdict(listener.counters)))
+            if evaluation.has_truth:
+                evaluation.metrics().save(result.layout.metrics)
+
+        scope.callback(finish)
         listener.start(scope)
 
     def heartbeat(self) -> None:

@@ -25,8 +25,11 @@ _FLOW_SIGMA_PX = 0.35
 _MAX_EPIPOLAR_PX = 0.8
 _MAX_PHOTO_ERROR = 25.0  # grey levels
 _MIN_TEXTURE = 150.0  # mean squared gradient below which flow is a guess
+_MAX_DISAGREEMENT_PX = 1.5  # between references: what moves on its own has another depth in each
+_MAX_CONTRADICTION = 3.0  # standard deviations of the network, beyond which a triangulated depth is taken for motion
 _MAX_SIGMA = 0.15  # of triangulated log depth
 _SIGMA_FLOOR = 0.03
+_COMMON_SIGMA = 0.1  # of log depth, from poses and focal length: shared by all pixels, so that it never averages out
 _FILL_SIGMA = 0.15  # of log depth filled in from near geometry
 _GUIDE_EPS = 1e-3
 _CARRY_SIGMA = 0.05  # growth of carried log depth's standard deviation per frame, in quadrature
@@ -114,9 +117,10 @@ class DenseEstimator:
             value += (carried.log_depth - network.log_depth) * carried_weight
             weight += carried_weight
         width = max(5, shape[1] // 12)
-        bend = spread_values(value / np.maximum(weight, np.float32(1e-9)), weight, width)
+        bend = spread_values((value / np.maximum(weight, 1e-9)).astype(np.float32), weight, width)
         guess = network.log_depth + bend
         triangulated, sigma = self._triangulate(grey, camera, pose, references, guess)
+        sigma[_contradicts(triangulated, network, value, weight)] = np.inf
         if ignore is not None:
             sigma[ignore] = np.inf
         geometric = _combine(DenseDepth(triangulated, sigma), carried)
@@ -128,17 +132,17 @@ class DenseEstimator:
     ) -> DenseDepth:
         """Bend the network to the geometry, edge-aware, and let the geometry stand where it is sure."""
         weight = _weight(geometric.sigma)
-        residual = np.where(weight > 0, geometric.log_depth - network.log_depth, np.float32(0.0)) * weight
+        residual = (np.where(weight > 0, geometric.log_depth - network.log_depth, 0.0) * weight).astype(np.float32)
         fill_weight = weight + sparse[1]
-        fill_value = (residual + sparse[0] * sparse[1]) / np.maximum(fill_weight, np.float32(1e-9))
+        fill_value = ((residual + sparse[0] * sparse[1]) / np.maximum(fill_weight, 1e-9)).astype(np.float32)
         width = max(7, grey.shape[1] // 14)
-        filled = fill_guided(grey.astype(np.float32) / 255, fill_value, fill_weight, width, _GUIDE_EPS)
+        filled = fill_guided(grey.astype(np.float32) / np.float32(255), fill_value, fill_weight, width, _GUIDE_EPS)
         support = cv2.blur(np.minimum(fill_weight * np.float32(0.01), 1.0), (2 * width | 1, 2 * width | 1))
         fill_sigma = np.sqrt(_FILL_SIGMA**2 + np.maximum(1.0 - 4.0 * support, 0.0) * network.sigma**2)
         w_fill = (1.0 / fill_sigma**2).astype(np.float32)
         total = weight + w_fill
         log_depth = network.log_depth + (residual + filled * w_fill) / total
-        sigma = np.sqrt(1.0 / total + _SIGMA_FLOOR**2)
+        sigma = np.sqrt(1.0 / total + _COMMON_SIGMA**2)
         low, high = np.log(MIN_DEPTH_M), np.log(MAX_DEPTH_M)
         return DenseDepth(np.clip(log_depth, low, high).astype(np.float32), sigma.astype(np.float32))
 
@@ -182,10 +186,12 @@ class DenseEstimator:
         for _ in range(2):  # references that disagree by more than about a pixel lose weight
             robust = W / (1.0 + (Q - q) ** 2 * W)
             q = (Q * robust).sum(0) / np.maximum(robust.sum(0), 1e-9)
+        disagreement = ((Q - q) ** 2 * W).sum(0) / np.maximum((W > 0).sum(0), 1)
         sigma = _FLOW_SIGMA_PX / np.sqrt(np.maximum(robust.sum(0), 1e-6)) / np.maximum(q, 1e-3)
         gx, gy = cv2.Sobel(grey, cv2.CV_32F, 1, 0), cv2.Sobel(grey, cv2.CV_32F, 0, 1)
         texture = cv2.blur(gx * gx + gy * gy, (5, 5))
         usable = (sigma < _MAX_SIGMA) & (texture > _MIN_TEXTURE) & (q > 1.0 / MAX_DEPTH_M)
+        usable &= disagreement < _MAX_DISAGREEMENT_PX**2
         log_depth = -np.log(np.maximum(q, 1.0 / MAX_DEPTH_M))
         return log_depth.astype(np.float32), np.where(usable, sigma, np.inf).astype(np.float32)
 
@@ -240,6 +246,14 @@ def _combine(fresh: DenseDepth, carried: DenseDepth | None) -> DenseDepth:
     return DenseDepth(log_depth.astype(np.float32), sigma.astype(np.float32))
 
 
+def _contradicts(triangulated: Image, network: DenseDepth, residual: Image, weight: Image) -> NDArray[np.bool_]:
+    """Where triangulation is absurd by the network's measure, after a common shift to the known `residual / weight`."""
+    known = weight > 0
+    shift = float(np.median(residual[known] / weight[known])) if known.any() else 0.0
+    limit = _MAX_CONTRADICTION * np.maximum(network.sigma, 0.3)
+    return np.asarray(np.abs(triangulated - network.log_depth - np.float32(shift)) > limit)
+
+
 def _weight(sigma: Image) -> Image:
     """Inverse variance with a floor; 0 for an infinite standard deviation."""
     return (1.0 / (np.float32(_SIGMA_FLOOR**2) + sigma**2)).astype(np.float32)
@@ -256,4 +270,4 @@ def _rasterise(sparse: SparseDepth, base: Image) -> tuple[Image, Image]:
     wi = (1.0 / (_SIGMA_FLOOR**2 + sparse.sigma**2)).astype(np.float32)
     np.add.at(value, (y, x), (sparse.log_depth - base[y, x]).astype(np.float32) * wi)
     np.add.at(weight, (y, x), wi)
-    return value / np.maximum(weight, 1e-9), weight
+    return (value / np.maximum(weight, 1e-9)).astype(np.float32), weight

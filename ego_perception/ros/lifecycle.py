@@ -70,6 +70,7 @@ class EgoLifecycleNode(LifecycleNode, Generic[T]):
         self._activated: contextlib.ExitStack | None = None
         self.parameters: NodeParameters[T] = NodeParameters(self, config_type, lambda: self._configured is not None)
         self._heartbeat = self.create_timer(status_period_s, self._beat, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self.has_failed_to_start = False  # only with autostart: nobody else would try again
         self._starter = None
         if autostart or getattr(self.parameters.current, "autostart", False):
             self._starter = self.create_timer(0.0, self._start, clock=Clock(clock_type=ClockType.STEADY_TIME))
@@ -232,8 +233,9 @@ class EgoLifecycleNode(LifecycleNode, Generic[T]):
         if self._starter is not None:
             self.destroy_timer(self._starter)
             self._starter = None
-        if self.state == "unconfigured" and self.trigger_configure() is _SUCCESS:
-            self.trigger_activate()
+        if self.state == "unconfigured":
+            started = self.trigger_configure() is _SUCCESS and self.trigger_activate() is _SUCCESS
+            self.has_failed_to_start = not started
 
     def _beat(self) -> None:
         self.num_beats += 1

@@ -6,13 +6,11 @@ executor shutdown without a join. Clean every time: shut the executor down, join
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from types import FrameType
 
 import rclpy
@@ -21,8 +19,8 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import try_shutdown
 
+from ego_perception.environment import set_defaults
 from ego_perception.errors import EgoPerceptionError
-from ego_perception.resources import ResourceError, config_dir
 from ego_perception.ros.lifecycle import EgoLifecycleNode
 
 
@@ -62,25 +60,13 @@ class SpinThread:
 
 def init(args: Sequence[str] | None = None) -> None:
     """Start rclpy with this package's defaults for the middleware; signals stay ours. Set variables win over the defaults."""
-    os.environ.setdefault("RMW_IMPLEMENTATION", "rmw_fastrtps_cpp")
-    profile = default_profile()
-    if profile is not None:
-        os.environ.setdefault("FASTRTPS_DEFAULT_PROFILES_FILE", str(profile))
+    set_defaults()
     rclpy.init(args=list(args) if args is not None else None, signal_handler_options=SignalHandlerOptions.NO)
 
 
 def shutdown() -> None:
     """End rclpy; nodes and executors must be gone. Safe to repeat."""
     try_shutdown()
-
-
-def default_profile() -> Path | None:
-    """The shipped Fast DDS profile with room for large messages in shared memory, or None where it is not installed."""
-    try:
-        path = config_dir() / "fastdds.xml"
-    except ResourceError:
-        return None
-    return path if path.is_file() else None
 
 
 @contextmanager
@@ -104,7 +90,7 @@ def stop_on_signal() -> Iterator[threading.Event]:
 def run_node(make: Callable[[], Node], args: Sequence[str] | None = None) -> int:
     """Run one node until Ctrl-C, SIGTERM or its own end; the body of every node's `main`.
 
-    A lifecycle node is left to its manager (launch, `ros2 lifecycle`).
+    A lifecycle node is left to its manager (launch, `ros2 lifecycle`); one that should start by itself and cannot ends.
 
     Returns:
         Exit code: 0 after a stop that was asked for, 1 when the node could not start or broke.
@@ -117,6 +103,8 @@ def run_node(make: Callable[[], Node], args: Sequence[str] | None = None) -> int
             node = make()
             spin = SpinThread(node)
             while spin.is_alive and not stop.wait(0.2):
+                if isinstance(node, EgoLifecycleNode) and node.has_failed_to_start:
+                    return 1
                 if isinstance(node, EgoLifecycleNode) and node.is_finished:
                     break
             if spin.error is not None:

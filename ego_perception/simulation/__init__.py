@@ -1,19 +1,17 @@
 """EgoSim: a deterministic furnished room seen by a walking, looking head camera, with exact depth, intrinsics and poses.
 
-MuJoCo chooses its GL back-end when it is first imported, so the choice is made here: EGL where a render node exists, the
-software renderer OSMesa elsewhere. A value that the user has set stays.
+MuJoCo chooses its GL back-end when it is first imported, so the choice of `environment` is made here at the latest.
 """
 
 from __future__ import annotations
 
 import importlib
-import os
-from pathlib import Path
 from typing import Any
 
+from ego_perception.environment import set_defaults
 from ego_perception.simulation.config import EgoSimConfig
 
-os.environ.setdefault("MUJOCO_GL", "egl" if any(Path("/dev/dri").glob("renderD*")) else "osmesa")
+set_defaults()
 
 _LAZY = {"EgoSim": "sim", "SimSource": "source", "render_dataset": "dataset"}
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from rclpy.utilities import try_shutdown
+from reconstruction_rig import Rig
 from ros_support import NUMBERS, Graph
 
 from ego_perception.ros.process import init
@@ -38,3 +39,9 @@ def graph() -> Iterator[Graph]:
     made = Graph()
     yield made
     made.close()
+
+
+@pytest.fixture
+def rig(graph: Graph, namespace: str) -> Rig:
+    """The reconstruction node, not yet configured."""
+    return Rig(graph, namespace)

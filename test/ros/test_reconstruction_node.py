@@ -1,10 +1,11 @@
-"""The contract of the reconstruction node: topics, types, QoS, frames, stamps, services, TF, and its life on bad input."""
+"""The contract of the reconstruction node: topics, types, QoS, frames, stamps, services and TF."""
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import threading
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,104 +14,26 @@ import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 from nav_msgs.msg import Odometry
 from nav_msgs.msg import Path as PathMessage
+from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
-from ros_support import Camera, CountingFactory, FakeEstimator, Graph, Listener, wait_for
+from reconstruction_rig import T0, Rig, S, call_save
+from ros_support import Graph, Listener, wait_for
 from rosgraph_msgs.msg import Clock
+from safetensors.numpy import save_file
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_srvs.srv import Trigger
 
 from ego_msgs.msg import NodeStatus
-from ego_msgs.srv import Save
 from ego_perception.data import TrackingState
 from ego_perception.errors import WeightsError
 from ego_perception.messages import decode_depth, image_message, unpack_cloud
 from ego_perception.nodes import reconstruction_node
-from ego_perception.nodes.config import ReconstructionNodeConfig
-from ego_perception.nodes.model import ModelIdentity
 from ego_perception.nodes.reconstruction_node import ReconstructionNode
+from ego_perception.reconstruction.sizes import KIND
 from ego_perception.ros import qos
 from ego_perception.ros.tf import TransformBuffer
-
-S = 1_000_000_000
-T0 = 1_700_000_000 * S
-
-
-class Rig:
-    """The node with a fake estimator, a camera and an observer in one namespace."""
-
-    def __init__(self, graph: Graph, namespace: str, *parameters: str, compressed: bool = False) -> None:
-        self.graph = graph
-        self.estimator = FakeEstimator()
-        self.factory = CountingFactory()
-        self.namespace = namespace
-        arguments = ["--ros-args", *[x for p in parameters for x in ("-p", p)]]
-        self.node: ReconstructionNode = graph.add(
-            ReconstructionNode(
-                make_estimator=self.make_estimator,
-                factory=self.factory,
-                namespace=namespace,
-                cli_args=arguments,
-                status_period_s=0.1,
-            )
-        )
-        self.observer = graph.observer(namespace)
-        self.camera = Camera(self.observer, compressed=compressed)
-        self.stamp_ns = T0
-
-    def make_estimator(self, config: ReconstructionNodeConfig) -> tuple[FakeEstimator, ModelIdentity]:
-        self.estimator.config = config.estimator
-        return self.estimator, ModelIdentity("fake", "00")
-
-    def activate(self) -> Rig:
-        self.node.trigger_configure()
-        assert self.node.state == "inactive", self.node.last_error
-        self.node.trigger_activate()
-        assert self.node.state == "active", self.node.last_error
-        wait_for(self.camera.image.get_subscription_count, what="image subscription")
-        return self
-
-    def listen(self, kind: type, topic: str, profile: Any = 10) -> Listener:
-        listener = Listener(self.observer, kind, f"{self.namespace}/reconstruction/{topic}", profile)
-        wait_for(lambda: listener.connected, what=f"publisher of {topic}")
-        return listener
-
-    def send(self, step_ns: int = S // 15) -> int:
-        """Publish the next frame and wait until it went through."""
-        self.stamp_ns += step_ns
-        before = self.received
-        self.camera.send(self.stamp_ns)
-        wait_for(lambda: self.received > before, what="frame received")
-        return self.stamp_ns
-
-    @property
-    def counters(self) -> Any:
-        assert self.node._work is not None
-        return self.node._work.pipeline.counters
-
-    @property
-    def received(self) -> int:
-        """Frames that went through or were refused: received ones whose work is done."""
-        c = self.counters
-        return int(c.processed + c.failed + c.refused)
-
-    def publish_until(self, done: Callable[[], Any], what: str = "") -> Any:
-        """Publish frames until something is true; the first ones may precede discovery."""
-
-        def step() -> Any:
-            self.send()
-            return done()
-
-        return wait_for(step, what=what)
-
-    def status(self) -> Listener:
-        return self.listen(NodeStatus, "status")
-
-
-@pytest.fixture
-def rig(graph: Graph, namespace: str) -> Iterator[Rig]:
-    made = Rig(graph, namespace)
-    yield made
+from ego_perception.weights import shipped_weights
 
 
 def documented_topics() -> dict[str, str]:
@@ -316,12 +239,6 @@ def test_reset_service_resets_before_the_next_frame(rig: Rig) -> None:
     assert rig.estimator.num_resets == before + 1
 
 
-def call_save(rig: Rig, **fields: Any) -> Any:
-    future = rig.observer.create_client(Save, "reconstruction/save").call_async(Save.Request(**fields))
-    wait_for(future.done)
-    return future.result()
-
-
 def test_save_writes_trajectory_and_map(rig: Rig, tmp_path: Path) -> None:
     rig.activate()
     rig.publish_until(lambda: rig.counters.processed >= 3)
@@ -348,6 +265,25 @@ def test_save_says_why_it_cannot(rig: Rig, tmp_path: Path) -> None:
     assert "cannot be written" in response.message
 
 
+def test_save_on_a_full_disk_leaves_no_scrap_and_can_be_repeated(
+    rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig.activate()
+    rig.publish_until(lambda: rig.counters.processed >= 3)
+
+    def full(self: Path, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as disk:
+        disk.setattr(Path, "write_bytes", full)
+        response = call_save(rig, path=str(tmp_path / "map"))
+    assert not response.success
+    assert "No space left on device; free space or choose another output folder" in response.message
+    assert list((tmp_path / "map").iterdir()) == []
+    assert rig.node.is_active
+    assert call_save(rig, path=str(tmp_path / "map")).success
+
+
 def test_live_parameters_reach_the_estimator_at_the_next_frame(rig: Rig) -> None:
     rig.activate()
     assert rig.node.set_parameters([Parameter("estimator.intrinsics.refine", value=False)])[0].successful
@@ -367,13 +303,22 @@ def test_weights_that_fail_to_load_fail_configure(rig: Rig) -> None:
     assert "damaged" in status.last.reason
 
 
-def test_unreadable_weights_by_the_real_loader_fail_configure(graph: Graph, namespace: str, tmp_path: Path) -> None:
-    path = tmp_path / "bad.safetensors"
-    path.write_bytes(b"not weights")
-    node = ReconstructionNode(namespace=namespace, cli_args=["--ros-args", "-p", f"model.path:={path}"])
-    node.trigger_configure()
+@pytest.mark.parametrize("damage", ["missing", "folder", "text", "cut short", "another network"])
+def test_unusable_weights_fail_configure_in_one_line(graph: Graph, namespace: str, tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "my weights.safetensors"
+    if damage == "folder":
+        path.mkdir()
+    elif damage == "text":
+        path.write_bytes(b"not weights")
+    elif damage == "cut short":
+        path.write_bytes(shipped_weights(KIND).read_bytes()[:-1000])
+    elif damage == "another network":
+        save_file({"weight": np.zeros((3, 3), np.float32)}, path)
+    node = ReconstructionNode(namespace=namespace, cli_args=["--ros-args", "-p", f"model.path:='{path}'"])
+    assert node.trigger_configure() is TransitionCallbackReturn.FAILURE
     assert node.state == "unconfigured"
-    assert "bad.safetensors" in node.last_error
+    assert path.name in node.last_error
+    assert len(node.last_error.splitlines()) == 1
     node.destroy_node()
 
 
@@ -443,169 +388,6 @@ def test_simulated_time_is_honoured(graph: Graph, namespace: str) -> None:
 
     wait_for(tick)
     assert status.last.age_p50_ms < 1000, "age must be measured on the simulated clock"
-
-
-class TestBadInput:
-    """The process lives, the frame is counted, and the status says which topic or value is at fault."""
-
-    def broken(self, rig: Rig, **fields: Any) -> Any:
-        message = rig.camera.image_message(rig.stamp_ns + S // 15)
-        for name, value in fields.items():
-            setattr(message, name, value)
-        return message
-
-    def expect(self, rig: Rig, message: Any, reason: str) -> None:
-        """Send good frames, the bad one, and good ones again."""
-        status = rig.status()
-        rig.publish_until(lambda: rig.counters.processed >= 1)
-        failed = rig.counters.failed
-        rig.stamp_ns += S // 15
-        rig.camera.image.publish(message)
-        wait_for(lambda: rig.counters.failed == failed + 1, what="failed frame")
-        assert reason in rig.counters.last_error
-        wait_for(lambda: any(m.state == NodeStatus.DEGRADED and reason in m.reason for m in status.messages), what="status")
-        before = rig.counters.processed
-        rig.publish_until(lambda: rig.counters.processed > before)
-        wait_for(lambda: status.last.state == NodeStatus.TRACKING, what="recovery")
-
-    def test_zero_size(self, rig: Rig) -> None:
-        rig.activate()
-        self.expect(rig, self.broken(rig, width=0, height=0), "image is empty")
-
-    def test_wrong_encoding(self, rig: Rig) -> None:
-        rig.activate()
-        self.expect(rig, self.broken(rig, encoding="rgb9"), "did you mean")
-
-    def test_short_step(self, rig: Rig) -> None:
-        rig.activate()
-        self.expect(rig, self.broken(rig, step=7), "step is 7 bytes")
-
-    def test_truncated_data(self, rig: Rig) -> None:
-        rig.activate()
-        message = rig.camera.image_message(rig.stamp_ns + S // 15)
-        message.data = message.data[:100]
-        self.expect(rig, message, "cut short")
-
-    def test_truncated_jpeg(self, graph: Graph, namespace: str) -> None:
-        rig = Rig(graph, namespace, "input.transport:=compressed", compressed=True).activate()
-        message = rig.camera.image_message(rig.stamp_ns + S // 15)
-        message.data = message.data[: len(message.data) // 2]
-        self.expect(rig, message, "cut short")
-
-    def test_no_stamp(self, rig: Rig) -> None:
-        rig.activate()
-        message = rig.camera.image_message(1)
-        message.header.stamp.nanosec = 0
-        self.expect(rig, message, "has no stamp")
-
-    def test_depth_where_colour_belongs(self, rig: Rig) -> None:
-        rig.activate()
-        depth = image_message(rig.camera.factory, np.ones((48, 64), np.float32), "32FC1", rig.stamp_ns + S // 15, "cam_optical")
-        self.expect(rig, depth, "holds depth")
-
-    def test_camera_info_of_another_shape(self, rig: Rig) -> None:
-        rig.activate()
-        self.expect(
-            rig,
-            image_message(rig.camera.factory, np.zeros((20, 64, 3), np.uint8), "rgb8", T0 + S, "x"),
-            "camera_info is for 64x48",
-        )
-
-    def test_duplicate_and_late_stamps_are_refused(self, rig: Rig) -> None:
-        rig.activate()
-        rig.publish_until(lambda: rig.counters.processed >= 2)
-        rig.camera.send(rig.stamp_ns)
-        wait_for(lambda: rig.counters.refused == 1)
-        rig.camera.send(rig.stamp_ns - S // 30)
-        wait_for(lambda: rig.counters.refused == 2)
-        assert "late" in rig.counters.last_error
-
-    def test_a_jump_backwards_starts_over(self, rig: Rig) -> None:
-        rig.activate()
-        rig.publish_until(lambda: rig.counters.processed >= 3)
-        resets = rig.estimator.num_resets
-        rig.stamp_ns -= 10 * S
-        rig.send()
-        assert rig.estimator.num_resets == resets + 1
-        before = rig.counters.processed
-        rig.send()
-        assert rig.counters.processed == before + 1
-        assert "jump" not in rig.counters.last_error
-
-    def test_resolution_change_takes_the_new_camera(self, rig: Rig) -> None:
-        rig.activate()
-        rig.publish_until(lambda: rig.counters.processed)
-        rig.camera.width, rig.camera.height = 128, 96
-        before = rig.counters.processed
-        rig.publish_until(lambda: rig.counters.processed > before)
-        assert rig.estimator.frames[-1].size == (128, 96)
-        camera = rig.estimator.frames[-1].camera
-        assert camera is not None
-        assert camera.fx == pytest.approx(rig.camera.pinhole.fx)
-
-    def test_missing_camera_info_names_the_topic(self, graph: Graph, namespace: str) -> None:
-        rig = Rig(graph, namespace, "input.camera_info_timeout_s:=0.3").activate()
-        status = rig.status()
-
-        def step() -> bool:
-            rig.stamp_ns += S // 15
-            rig.camera.image.publish(rig.camera.image_message(rig.stamp_ns))
-            return bool(status) and f"no camera_info on '{namespace}/camera_info'" in status.last.reason
-
-        wait_for(step)
-        assert status.last.state == NodeStatus.DEGRADED
-        rig.publish_until(lambda: status.last.state == NodeStatus.TRACKING, "late camera_info")
-
-    def test_zero_focal_length(self, rig: Rig) -> None:
-        rig.activate()
-        info = rig.camera.info_message(T0)
-        info.k = np.zeros(9)
-        status = rig.status()
-
-        def step() -> bool:
-            rig.camera.info.publish(info)
-            rig.stamp_ns += S // 15
-            rig.camera.image.publish(rig.camera.image_message(rig.stamp_ns))
-            return bool(status) and "focal length is fx=0.0" in status.last.reason
-
-        wait_for(step)
-        assert status.last.state == NodeStatus.DEGRADED
-        assert f"{rig.namespace}/camera_info" in rig.counters.last_error
-
-    def test_estimating_needs_no_camera_info(self, graph: Graph, namespace: str) -> None:
-        rig = Rig(graph, namespace, "input.intrinsics:=estimate").activate()
-        status, info = rig.status(), rig.listen(CameraInfo, "depth/camera_info")
-
-        def step() -> bool:
-            rig.stamp_ns += S // 15
-            rig.camera.image.publish(rig.camera.image_message(rig.stamp_ns))
-            return len(info) > 0 and status.last.intrinsics_source == NodeStatus.INTRINSICS_ESTIMATED
-
-        wait_for(step)
-        assert rig.estimator.frames[-1].camera is None
-        assert info.last.k[0] > 0
-
-    def test_no_images_is_reported(self, graph: Graph, namespace: str) -> None:
-        rig = Rig(graph, namespace, "input.image_timeout_s:=0.2").activate()
-        status = rig.status()
-        wait_for(lambda: status and f"no image on '{namespace}/image'" in status.last.reason)
-        assert status.last.state == NodeStatus.DEGRADED
-
-    def test_an_estimator_that_raises_costs_the_frame_only(self, rig: Rig) -> None:
-        rig.activate()
-        rig.publish_until(lambda: rig.counters.processed)
-        good = rig.estimator.push
-
-        def bad(frame: Any) -> Any:
-            rig.estimator.push = good
-            raise FloatingPointError("overflow")
-
-        rig.estimator.push = bad
-        rig.send()
-        assert rig.counters.failed == 1
-        assert "overflow" in rig.counters.last_error
-        before = rig.counters.processed
-        rig.publish_until(lambda: rig.counters.processed > before)
 
 
 def test_the_ignore_mask_is_paired_by_stamp(graph: Graph, namespace: str) -> None:

@@ -13,7 +13,7 @@ import pytest
 import ego_perception
 
 ROOT = Path(ego_perception.__file__).parent
-BASE = {"errors", "parameters", "resources", "geometry"}
+BASE = {"errors", "parameters", "resources", "environment", "geometry"}
 TASKS = {"reconstruction", "simulation"}
 
 # Package -> what it may import from this project. A new package must be entered here on purpose.

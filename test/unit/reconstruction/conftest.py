@@ -43,16 +43,17 @@ class Room:
         axis = distance.argmin(axis=1)
         depth = distance[np.arange(len(axis)), axis]
         hit = origin + directions * depth[:, None]
-        grey = np.zeros(len(axis), np.uint8)
+        shape = (camera.height, camera.width)
+        grey = np.zeros(shape, np.uint8)
         for a in range(3):
-            u, v = (k for k in range(3) if k != a)
+            uv = ((np.delete(hit, a, axis=1) + 2.0) * 90.0).astype(np.float32).reshape(*shape, 2)
             for side in range(2):
-                mine = np.flatnonzero((axis == a) & ((directions[:, a] > 0) == bool(side)))
-                uv = ((hit[mine][:, [u, v]] + 2.0) * 90.0).astype(np.float32)
-                if len(mine):
-                    chunk = cv2.remap(self._walls[2 * a + side], uv[:, :1], uv[:, 1:], cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
-                    grey[mine] = chunk[:, 0]
-        image = np.repeat(grey.reshape(camera.height, camera.width, 1), 3, axis=2)
+                mine = ((axis == a) & ((directions[:, a] > 0) == bool(side))).reshape(shape)
+                if mine.any():
+                    wall = self._walls[2 * a + side]
+                    drawn = cv2.remap(wall, uv[..., 0], uv[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
+                    grey[mine] = drawn[mine]
+        image = np.repeat(grey[..., None], 3, axis=2)
         return image, depth.reshape(camera.height, camera.width).astype(np.float32)
 
 

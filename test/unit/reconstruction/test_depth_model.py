@@ -86,20 +86,20 @@ def test_gains_multiply_the_scales(network: DepthNetwork) -> None:
 
 
 def test_it_overfits_one_batch() -> None:
-    """Four pictures whose depth follows from their content are learnt to within a few per cent in 150 steps."""
+    """Four pictures whose depth follows from their content are learnt to within a few per cent in 100 steps."""
     torch.manual_seed(0)
     network = DepthNetwork(SMALL).train()
     shade = torch.nn.functional.interpolate(torch.rand(4, 1, 3, 4), (48, 64), mode="bilinear")
     images = torch.cat([shade, 1 - shade, shade * 0.5], dim=1)
     log_depth, log_focal = shade[:, 0, ::2, ::2] * 1.5, torch.tensor([-0.3, 0.0, 0.2, 0.4])
     optimizer = torch.optim.AdamW(network.parameters(), 1e-2)
-    for _ in range(150):
+    for _ in range(100):
         losses = depth_losses(network(images), log_depth, log_focal)
         optimizer.zero_grad()
         losses["total"].backward()
         optimizer.step()
     output = network(images)
-    assert float((output.log_depth - log_depth).detach().abs().mean()) < 0.06
+    assert float((output.log_depth - log_depth).detach().abs().mean()) < 0.04
     assert float((output.log_focal - log_focal).detach().abs().max()) < 0.1
 
 

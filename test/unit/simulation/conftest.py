@@ -1,12 +1,40 @@
-"""One small simulated clip shared by the tests that only look at it."""
+"""Rooms, walks and one small clip, made once and shared by the tests that only look at them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from ego_perception.simulation import EgoSim, EgoSimConfig
+from ego_perception.simulation.room import Room, build_room
+from ego_perception.simulation.trajectory import HeadTrajectory
+
+MakeRoom = Callable[..., Room]
+MakeWalk = Callable[..., HeadTrajectory]
+
+
+@functools.cache
+def _room(seed: int, preset: str = "default") -> Room:
+    return build_room(EgoSimConfig(seed=seed, preset=preset))
+
+
+@functools.cache
+def _walk(seed: int, preset: str = "default", seconds: float = 10.0) -> HeadTrajectory:
+    return HeadTrajectory(_room(seed, preset), EgoSimConfig(seed=seed, preset=preset, duration_s=seconds))
+
+
+@pytest.fixture(scope="session")
+def room_of() -> MakeRoom:
+    """The room of (seed, preset), built once; read only."""
+    return _room
+
+
+@pytest.fixture(scope="session")
+def walk_of() -> MakeWalk:
+    """The walk of (seed, preset, seconds), made once."""
+    return _walk
 
 
 @pytest.fixture(scope="session")
@@ -14,7 +42,7 @@ def small_config() -> EgoSimConfig:
     return EgoSimConfig(seed=2, width=160, height=120, supersample=1, shadow_map_px=512, duration_s=4.0)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def small_sim(small_config: EgoSimConfig) -> Iterator[EgoSim]:
     with EgoSim(small_config) as sim:
         yield sim

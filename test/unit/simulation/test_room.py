@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 
 from ego_perception.simulation import EgoSimConfig
-from ego_perception.simulation.assembly import Label, Rect
+from ego_perception.simulation.assembly import Label, Part, Rect, Support
 from ego_perception.simulation.room import Room, build_room, worktops
 from ego_perception.simulation.shell import Opening, walls_of
 
@@ -23,8 +25,8 @@ def layout_hash(room: Room) -> str:
 
 
 @pytest.fixture(scope="module")
-def rooms() -> list[Room]:
-    return [build_room(EgoSimConfig(seed=seed)) for seed in SEEDS]
+def rooms(room_of: Callable[..., Room]) -> list[Room]:
+    return [room_of(seed) for seed in SEEDS]
 
 
 def test_equal_seeds_give_equal_rooms_and_others_do_not(rooms: list[Room]) -> None:
@@ -82,8 +84,8 @@ def test_instances_are_named_and_labelled(rooms: list[Room]) -> None:
 
 
 @pytest.mark.parametrize("preset", ["plain", "default", "hard"])
-def test_presets_scale_the_number_of_things(preset: str) -> None:
-    counts = [len(build_room(EgoSimConfig(seed=seed, preset=preset)).parts) for seed in range(4)]
+def test_presets_scale_the_number_of_things(preset: str, room_of: Callable[..., Room]) -> None:
+    counts = [len(room_of(seed, preset).parts) for seed in range(4)]
     low, high = {"plain": (40, 400), "default": (150, 900), "hard": (60, 1500)}[preset]
     assert low < min(counts) and max(counts) < high
 
@@ -118,6 +120,97 @@ GOLDEN_LAYOUTS = {
 
 
 @pytest.mark.parametrize(("preset", "seed"), GOLDEN_LAYOUTS)
-def test_golden_layouts(preset: str, seed: int) -> None:
+def test_golden_layouts(preset: str, seed: int, room_of: Callable[..., Room]) -> None:
     """A change here changes every recording and every training set: it must be meant, and goes into the changelog."""
-    assert layout_hash(build_room(EgoSimConfig(seed=seed, preset=preset))) == GOLDEN_LAYOUTS[preset, seed]
+    assert layout_hash(room_of(seed, preset)) == GOLDEN_LAYOUTS[preset, seed]
+
+
+@pytest.mark.parametrize("preset", ["plain", "default", "hard"])
+def test_clutter_rests_on_a_surface_or_hangs_on_a_wall(preset: str, room_of: Callable[..., Room]) -> None:
+    """The lowest point of every loose thing is at the height of a surface below it; the rest hangs at a wall or the ceiling."""
+    for seed in range(4):
+        room = room_of(seed, preset)
+        for instance, parts in _objects(room).items():
+            low = min(p.center[2] - p.half[2] for p in parts if p.tilt_rad == 0)
+            x, y = parts[0].center[:2]
+            rests = any(abs(low - s.center[2]) < 0.012 and _is_above(s, x, y, margin=0.08) for s in room.supports)
+            to_wall = min(room.half[0] - abs(x), room.half[1] - abs(y))
+            hangs = to_wall < 0.25 or max(p.center[2] + p.half[2] for p in parts) > room.height - 0.02
+            assert rests or hangs, f"{room.names[instance]} of {preset} {seed} at {x:.2f}, {y:.2f}, {low:.2f}"
+
+
+@pytest.mark.parametrize("preset", ["plain", "default", "hard"])
+def test_surfaces_stand_on_their_furniture_below_the_ceiling(preset: str, room_of: Callable[..., Room]) -> None:
+    for seed in range(4):
+        room = room_of(seed, preset)
+        for support in room.supports:
+            x, y, z = support.center
+            assert any(o.rect.grown(0.01).contains(x, y) and o.height >= z - 0.03 for o in room.obstacles)
+            assert 0.0 < z < room.height and support.clearance > 0
+
+
+@pytest.mark.parametrize("preset", ["plain", "default"])
+def test_realistic_rooms_stay_mostly_walkable(preset: str, room_of: Callable[..., Room]) -> None:
+    for seed in range(8):
+        room = room_of(seed, preset)
+        floor = 4 * room.half[0] * room.half[1]
+        taken = sum((o.rect.x1 - o.rect.x0) * (o.rect.y1 - o.rect.y0) for o in room.obstacles if not o.is_walkable)
+        assert taken < 0.6 * floor
+
+
+@pytest.mark.parametrize("size", [2.5, 4.0, 8.0])
+def test_the_size_of_a_room_can_be_asked_for(size: float) -> None:
+    room = build_room(EgoSimConfig(seed=1, preset="plain", room_size_m=size))
+    assert room.half == (size / 2, size / 2)
+    floor = next(part for part, _ in room.parts if part.center[2] < 0)
+    assert floor.half[:2] == pytest.approx((size / 2 + 0.1, size / 2 + 0.1))
+
+
+@pytest.mark.parametrize(
+    ("preset", "low", "high"),
+    [("plain", (2.4, 2.0), (2.4, 2.0)), ("default", (2.2, 2.0), (3.1, 2.7)), ("hard", (1.5, 1.5), (3.6, 3.2))],
+)
+def test_rooms_have_the_sizes_of_their_preset(
+    preset: str, low: tuple[float, float], high: tuple[float, float], room_of: Callable[..., Room]
+) -> None:
+    for seed in range(4):
+        room = room_of(seed, preset)
+        assert all(a <= h <= b for a, h, b in zip(low, room.half, high, strict=True))
+        assert 2.35 <= room.height <= 2.9
+
+
+@pytest.mark.parametrize("preset", ["plain", "default", "hard"])
+def test_lights_and_materials_are_within_what_mujoco_draws(preset: str, room_of: Callable[..., Room]) -> None:
+    for seed in range(4):
+        room = room_of(seed, preset)
+        assert 1 <= len(room.lights) <= 3
+        assert all(0 <= v <= 1 for light in room.lights for v in light.rgb)
+        assert 0 < room.ambient < 1 and 0 < room.headlight < 1
+        assert {part.material for part, _ in room.parts} <= set(range(len(room.book.materials)))
+        assert all(math.isfinite(v) for part, _ in room.parts for v in (*part.center, *part.half))
+        assert all(h > 0 for part, _ in room.parts for h in part.half)
+
+
+def test_a_window_picture_hangs_outside_and_everything_else_inside(rooms: list[Room]) -> None:
+    for room in rooms:
+        for part, instance in room.parts:
+            reach = max(abs(part.center[0]) - room.half[0], abs(part.center[1]) - room.half[1])
+            if instance:
+                assert reach < 0.06
+            else:
+                assert reach < 0.2 or reach == pytest.approx(4.0)
+
+
+def _objects(room: Room) -> dict[int, list[Part]]:
+    found: dict[int, list[Part]] = {}
+    for part, instance in room.parts:
+        if part.label is Label.OBJECT:
+            found.setdefault(instance, []).append(part)
+    return found
+
+
+def _is_above(support: Support, x: float, y: float, margin: float) -> bool:
+    c, s = math.cos(support.yaw_rad), math.sin(support.yaw_rad)
+    dx, dy = x - support.center[0], y - support.center[1]
+    along, across = c * dx + s * dy, -s * dx + c * dy
+    return abs(along) <= support.half[0] + margin and abs(across) <= support.half[1] + margin
