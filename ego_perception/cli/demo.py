@@ -37,7 +37,7 @@ def demo(
     console.rule("1/3  record EgoSim", align="left")
     record(recording, seed, seconds)
     console.rule("2/3  reconstruct, live over ROS topics", align="left")
-    reconstruct_live(recording, out, seconds, console)
+    reconstruct_live(recording, out, seed, seconds, console)
     console.rule("3/3  report", align="left")
     conclude(out, console)
     if view:
@@ -69,16 +69,18 @@ def record(recording: Path, seed: int, seconds: float) -> None:
     sim(seed, recording, seconds=seconds)
 
 
-def reconstruct_live(recording: Path, out: Path, seconds: float, console: Console) -> None:
+def reconstruct_live(recording: Path, out: Path, seed: int, seconds: float, console: Console) -> None:
     """Play the bag to the reconstruction node and record its outputs.
 
     Raises:
         EgoPerceptionError: a node did not start or ended with an error; its last lines are in the message.
     """
+    command = f"./ego demo --seed {seed} --seconds {seconds:g}"
     with contextlib.ExitStack() as nodes:
         reconstruction = nodes.enter_context(NodeProcess("reconstruction", {"input.queue_policy": "all"}))
         reconstruction.wait_until_active(120.0)
-        recorder = nodes.enter_context(NodeProcess("recorder", {"path": str(out), "reliability": "reliable"}))
+        keep = {"path": str(out), "reliability": "reliable", "source": f"sim:{seed}", "command": command}
+        recorder = nodes.enter_context(NodeProcess("recorder", keep))
         recorder.wait_until_active(60.0)
         console.print(f"reconstruction and recorder are active; playing {seconds:g} s, each frame once the last was answered")
         # Rate 0: a frame is sent when the one before was answered, so that a slow machine shows the same result, only later.

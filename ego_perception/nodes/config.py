@@ -155,6 +155,8 @@ class RecorderNodeConfig:
         choices=("best_effort", "reliable"),
     )
     write_bag: bool = param(True, "Also write a result bag, in the sub-folder `result`.")
+    source: str = param("", "What is recorded, for the report; empty names the image topic.")
+    command: str = param("", "What repeats the recording, for the report.")
     max_frames: int = param(400, "Pictures kept in the result folder at most.", ge=1, le=100000)
     frames: FramesConfig = group(FramesConfig)
 

@@ -50,7 +50,7 @@ from ego_perception.ros.image_input import ImageInput, InputOptions
 from ego_perception.ros.lifecycle import EgoLifecycleNode
 from ego_perception.ros.process import run_node
 from ego_perception.ros.scene_publisher import PublishOptions, ScenePublisher
-from ego_perception.runtime import EstimatorStage, Pipeline, QueuePolicy
+from ego_perception.runtime import EstimatorStage, Pipeline, PipelineCounters, QueuePolicy
 
 
 @dataclass(frozen=True)

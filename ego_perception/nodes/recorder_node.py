@@ -35,6 +35,8 @@ from typing import Any
 from ego_perception.bag import SceneBagSink
 from ego_perception.data import TrackingState
 from ego_perception.data.result import ResultSink, RunRecord
+from ego_perception.data.result.layout import write_json
+from ego_perception.data.result.record import environment
 from ego_perception.errors import ConfigError, OutputError
 from ego_perception.evaluation import EvaluationSink
 from ego_perception.messages import NodeFacts
@@ -70,7 +72,8 @@ class RecorderNode(EgoLifecycleNode[RecorderNodeConfig]):
             T_head_camera=mount_of(config.frames),
         )
         out = Path(config.path).expanduser().absolute()
-        record = RunRecord(verb="record", source=self.resolve_topic_name("image"), parameters=to_dict(config))
+        source = config.source or self.resolve_topic_name("image")
+        record = RunRecord("record", source, to_dict(config), environment=environment(), command=config.command)
         result = ResultSink(out, record, max_frames=config.max_frames)
         evaluation = EvaluationSink(record.source)
         sinks: list[Sink] = [result, evaluation]
@@ -81,6 +84,8 @@ class RecorderNode(EgoLifecycleNode[RecorderNodeConfig]):
 
         def finish() -> None:
             result.finish(replace(record, status="finished", counters=asdict(listener.counters)))
+            if (status := listener.last_status) is not None:
+                write_json(result.layout.timing, timing_of(status))
             if evaluation.has_truth:
                 evaluation.metrics().save(result.layout.metrics)
 
@@ -109,6 +114,12 @@ def open_bag(path: Path, config: RecorderNodeConfig) -> SceneBagSink:
     except OSError as error:
         raise OutputError(f"{path} cannot be replaced: {error.strerror or error}") from error
     return SceneBagSink(path, T_head_camera=mount_of(config.frames))
+
+
+def timing_of(status: Any) -> dict[str, Any]:
+    """What a NodeStatus says of durations, as plain values; ages mean nothing for recorded stamps."""
+    fields = ("stage", "count", "last_ms", "p50_ms", "p95_ms", "p99_ms")
+    return {"stages": [{name: getattr(stage, name) for name in fields} for stage in status.stages]}
 
 
 def main(args: Sequence[str] | None = None) -> None:

@@ -65,6 +65,7 @@ class SceneListener:
 
     def __init__(self, node: EgoLifecycleNode[Any], sinks: Sequence[Sink], options: ListenerOptions) -> None:
         self.counters = PipelineCounters()
+        self.last_status: Any | None = None
         self._node = node
         self._sinks = sinks
         self._options = options
@@ -141,6 +142,7 @@ class SceneListener:
             if key is SceneTopic.STATUS:
                 # A status carries the node's clock; in a replay only the newest frame says when, in recorded time, it was sent.
                 message.header.stamp = make_time(self._factory, self._newest_ns)
+                self.last_status = message
             return self._assembler.add(key, message)
         if key == "image":
             self.counters.received += 1

@@ -33,7 +33,9 @@ class TrackingConfig:
         ge=0.0,
         le=0.95,
     )
-    max_speed_m_s: float = param(4.0, "A faster camera is taken for a wrong pose.", unit="m/s", ge=0.1, le=50.0)
+    max_speed_m_s: float = param(
+        6.0, "A faster camera is taken for a wrong pose; leave room for the scale of the network.", unit="m/s", ge=0.1, le=50.0
+    )
     max_rotation_deg_s: float = param(600.0, "A faster turn is taken for a wrong pose.", unit="deg/s", ge=10.0, le=5000.0)
 
 
@@ -86,7 +88,7 @@ class RelocalisationConfig:
     """Finding back into the map after the track was lost."""
 
     min_inliers: int = param(18, "Landmarks that must agree before a relocalisation is believed.", ge=8, le=200)
-    candidates: int = param(6, "Keyframes tried per frame.", ge=1, le=60)
+    candidates: int = param(4, "Keyframes tried per frame.", ge=1, le=60)
     give_up_s: float = param(6.0, "A new map is started after this long without success.", unit="s", ge=0.5, le=600.0)
 
 

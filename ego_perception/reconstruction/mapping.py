@@ -23,6 +23,7 @@ Array = NDArray[np.float64]
 
 _YOUNG_KEYFRAMES = 5
 _YOUNG_ITERATIONS = 20
+_TWO_VIEW_KEYFRAMES = 12  # with more of them, a first and newest view that still overlap say nothing new
 _CLEARLY_BETTER = 0.9  # of the cost
 _INDEPENDENT_DEPTHS = 20  # of one image, judged by the blobs of a small network's error
 _MIN_SIGMA = 0.01  # of log depth; correlated errors keep a landmark from being known better
@@ -121,7 +122,7 @@ def _adjust_young(config: ReconstructionConfig, sparse: SparseMap, focal: FocalE
     done = _adjust_once(config, sparse, focal, False, iterations)
     after = MapState.of(sparse)
     before.restore(sparse)
-    if two_view_start(config, sparse, focal.camera):
+    if len(sparse.keyframes) <= _TWO_VIEW_KEYFRAMES and two_view_start(config, sparse, focal.camera):
         other = _adjust_once(config, sparse, focal, False, iterations)
         if other.result.cost < _CLEARLY_BETTER * done.result.cost:
             _log.info("two-view solution taken: cost %.0f instead of %.0f", other.result.cost, done.result.cost)

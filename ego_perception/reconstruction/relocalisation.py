@@ -75,6 +75,8 @@ def relocalise(
         fit = pnp.solve(camera, seen, [keyframe.pose], _SEARCH_SIGMA_PX)
         if fit is not None and (best is None or fit.num_inliers > best[0].num_inliers):
             best = fit, keyframe
+        if best is not None and best[0].num_inliers >= 2 * config.relocalisation.min_inliers:
+            break
     if best is None or best[0].num_inliers < config.relocalisation.min_inliers // 2:
         return None
     fit, keyframe = best

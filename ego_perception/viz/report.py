@@ -262,7 +262,7 @@ def _states(content: ResultContent) -> str:
 
 def _timing(content: ResultContent) -> str:
     run = content.reader.run
-    stages = read_latency((content.timing or {}).get("latency"))
+    stages = read_latency((content.timing or {}).get("stages"))
     counters = run.get("counters")
     counted = _counters(counters) if isinstance(counters, dict) else ""
     if not stages and not counted:
@@ -277,7 +277,7 @@ def _counters(counters: dict[str, Any]) -> str:
 
 
 def read_latency(stored: Any) -> list[StageLatency]:
-    """Read the latency list of run.json, leaving out what is not an entry of it."""
+    """Read the stages of timing.json, leaving out what is not an entry of it."""
     entries = stored if isinstance(stored, list) else []
     return [
         StageLatency(**{key: entry[key] for key in _LATENCY_KEYS})
@@ -302,7 +302,8 @@ def _reproduce(content: ResultContent) -> str:
     facts = {"Source": _source(content), "Version": run.get("version", "unknown")}
     facts["Commit"] = environment.get("commit", "unknown") if isinstance(environment, dict) else "unknown"
     name = shlex.quote(content.path.resolve().name)
-    text = f"./ego {run.get('verb', 'run')} {shlex.quote(_source(content))} -o {name}"
+    command = run.get("command") or f"./ego {run.get('verb', 'run')} {shlex.quote(_source(content))}"
+    text = f"{command} -o {name}"
     look = f"./ego view {name}"
     return _section(
         "How to reproduce",

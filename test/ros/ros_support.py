@@ -9,6 +9,7 @@ from collections.abc import Callable, Container, Iterator
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
@@ -17,6 +18,7 @@ from ego_perception.errors import FrameError, SourceError
 from ego_perception.geometry import R_FLU_OPTICAL, PinholeCamera, make_transform
 from ego_perception.messages import compressed_from_frame, image_from_frame, info_from_camera
 from ego_perception.reconstruction.config import ReconstructionConfig
+from ego_perception.reconstruction.prior import PriorPrediction
 from ego_perception.ros.factory import RclpyFactory
 from ego_perception.ros.process import SpinThread
 
@@ -102,6 +104,14 @@ class FakeEstimator:
             is_keyframe=self.num_frames % 3 == 1,
             map_id=self.map_id,
         )
+
+
+class FlatPrior:
+    """A network for which everything is 2 m away."""
+
+    def predict(self, rgb: NDArray[np.uint8], camera: PinholeCamera | None) -> PriorPrediction:
+        depth = np.full((60, 80), 2.0, np.float32)
+        return PriorPrediction(depth, np.full_like(depth, 0.3), 1.0, 0.2)
 
 
 class CountingFactory(RclpyFactory):

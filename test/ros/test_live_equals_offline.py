@@ -5,22 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from nav_msgs.msg import Odometry
-from numpy.typing import NDArray
 from rclpy.serialization import serialize_message
-from ros_support import FakeEstimator, FakeSource, Graph, Listener, wait_for
+from ros_support import FakeEstimator, FakeSource, FlatPrior, Graph, Listener, wait_for
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 
 from ego_perception.bag import BagReader, SceneBagSink, jazzy_types
 from ego_perception.data import TrackingState
-from ego_perception.geometry import PinholeCamera
 from ego_perception.nodes.egosim_node import EgoSimNode
 from ego_perception.nodes.model import ModelIdentity
 from ego_perception.nodes.reconstruction_node import ReconstructionNode
 from ego_perception.reconstruction.estimator import ReconstructionEstimator
-from ego_perception.reconstruction.prior import PriorPrediction
 from ego_perception.runtime import EstimatorStage, Pipeline
 
 NUM_FRAMES = 6
@@ -31,14 +27,6 @@ KINDS: dict[str, type] = {
     "confidence/image": Image,
     "odom": Odometry,
 }
-
-
-class FlatPrior:
-    """Everything is 2 m away."""
-
-    def predict(self, rgb: NDArray[np.uint8], camera: PinholeCamera | None) -> PriorPrediction:
-        depth = np.full((60, 80), 2.0, np.float32)
-        return PriorPrediction(depth, np.full_like(depth, 0.3), 1.0, 0.2)
 
 
 def live(graph: Graph, namespace: str, estimator: Any, source: Any) -> dict[str, list[bytes]]:

@@ -29,13 +29,14 @@ class RunRecord:
     """Everything needed to repeat a run; no path, date or duration, so that a repeat writes the same bytes.
 
     Attributes:
-        verb: `run` or `replay`.
+        verb: `run`, `replay` or `record`.
         source: name of the input, without its folder.
         parameters: the resolved configuration under dotted names.
         weights: SHA-256 of each weight file by name.
         environment: versions, processor and commit; see `environment`.
         status: running, finished, interrupted, or the error that ended the run.
         counters: frames received, processed, refused, failed and so on.
+        command: what repeats the run, without its output folder; empty where verb and source say it.
     """
 
     verb: str
@@ -45,6 +46,7 @@ class RunRecord:
     environment: dict[str, str] = field(default_factory=dict)
     status: str = "running"
     counters: dict[str, Any] = field(default_factory=dict)
+    command: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """A plain mapping."""

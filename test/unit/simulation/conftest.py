@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator
+from unittest import mock
 
 import pytest
 
 from ego_perception.simulation import EgoSim, EgoSimConfig
+from ego_perception.simulation import room as room_module
+from ego_perception.simulation.materials import MaterialBook
 from ego_perception.simulation.room import Room, build_room
+from ego_perception.simulation.textures import Rng
 from ego_perception.simulation.trajectory import HeadTrajectory
 
 MakeRoom = Callable[..., Room]
 MakeWalk = Callable[..., HeadTrajectory]
 
 
+def _small_book(rng: Rng, *, randomness: float, size: int) -> MaterialBook:
+    return MaterialBook(rng, randomness=randomness, size=min(size, 32))
+
+
 @functools.cache
 def _room(seed: int, preset: str = "default") -> Room:
-    return build_room(EgoSimConfig(seed=seed, preset=preset))
+    """Pictures take most of the time of a room and have no influence on its layout, so they are small here."""
+    with mock.patch.object(room_module, "MaterialBook", _small_book):
+        return build_room(EgoSimConfig(seed=seed, preset=preset))
 
 
 @functools.cache
@@ -27,7 +37,7 @@ def _walk(seed: int, preset: str = "default", seconds: float = 10.0) -> HeadTraj
 
 @pytest.fixture(scope="session")
 def room_of() -> MakeRoom:
-    """The room of (seed, preset), built once; read only."""
+    """The room of (seed, preset) with coarse surfaces, built once; read only."""
     return _room
 
 

@@ -1,0 +1,193 @@
+"""Pictures of scenes whose every pixel can be worked out by hand."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ego_perception.geometry import PinholeCamera, invert, make_transform, so3_exp, transform_points
+from ego_perception.simulation.assembly import Label, Part, Shape
+from ego_perception.simulation.materials import Material, MaterialBook
+from ego_perception.simulation.renderer import Renderer, Rendering
+from ego_perception.simulation.room import Light, Room
+from ego_perception.simulation.scene import FAR_M, NEAR_M, compile_scene
+from ego_perception.simulation.viewpoints import look_rotation
+
+WIDTH, HEIGHT, FOV_RAD = 96, 72, math.radians(60)
+AHEAD = make_transform(look_rotation(0.0, 0.0), (0.0, 0.0, 1.0))
+RED, BLUE = 0, 1
+WALL = Part(Shape.BOX, (2.5, 0.0, 1.0), (0.5, 8.0, 8.0), BLUE, Label.ROOM)
+BOX = Part(Shape.BOX, (2.0, 0.0, 1.0), (0.2, 0.31, 0.243), RED)
+
+
+def camera(fov_y_rad: float = FOV_RAD) -> PinholeCamera:
+    return PinholeCamera.from_fov(WIDTH, HEIGHT, fov_y_rad)
+
+
+@pytest.fixture(scope="module")
+def renderer() -> Iterator[Renderer]:
+    with Renderer(WIDTH, HEIGHT, supersample=1) as made:
+        yield made
+
+
+def view(
+    renderer: Renderer, *parts: Part, T: np.ndarray = AHEAD, fov_y_rad: float = FOV_RAD, lights: tuple[Light, ...] = ()
+) -> Rendering:
+    book = MaterialBook(np.random.default_rng(0), size=16)
+    book.materials = [Material(None, (0.9, 0.1, 0.1), specular=0.0), Material(None, (0.1, 0.1, 0.9), specular=0.0)]
+    room = Room((9.0, 9.0), 9.0, book, parts=[(part, 0) for part in parts], lights=list(lights), ambient=0.6, headlight=0.3)
+    renderer.load(compile_scene(room, offscreen=renderer.offscreen, shadow_map_px=0))
+    return renderer.render(T, fov_y_rad)
+
+
+@pytest.mark.parametrize("distance", [0.05, 0.5, 2.0, 7.5, 25.0])
+def test_a_wall_has_one_depth_all_over(renderer: Renderer, distance: float) -> None:
+    """Depth runs along the optical axis, not along the ray; the buffer keeps it to better than 1 part in 2000."""
+    wall = replace(WALL, center=(distance + 0.5, 0.0, 1.0), half=(0.5, 40.0, 40.0))
+    depth = view(renderer, wall).depth
+    assert depth.dtype == np.float32 and depth.shape == (HEIGHT, WIDTH)
+    np.testing.assert_allclose(depth, distance, rtol=5e-4)
+
+
+@pytest.mark.parametrize("turn", [-0.5, 0.3])
+def test_a_slanted_wall_has_the_depth_of_its_plane(renderer: Renderer, turn: float) -> None:
+    T = make_transform(look_rotation(turn, 0.2), (0.0, 0.0, 1.0))
+    rays = camera().rays().astype(np.float64) @ T[:3, :3].T
+    np.testing.assert_allclose(view(renderer, WALL, T=T).depth, 2.0 / rays[..., 0], rtol=1e-3)
+
+
+@pytest.mark.parametrize("fov_deg", [30.0, 60.0, 95.0])
+def test_a_box_covers_exactly_the_pixels_whose_rays_meet_it(renderer: Renderer, fov_deg: float) -> None:
+    found = view(renderer, BOX, fov_y_rad=math.radians(fov_deg))
+    rays = camera(math.radians(fov_deg)).rays() * 1.8
+    expected = (np.abs(rays[..., 0]) < 0.31) & (np.abs(rays[..., 1]) < 0.243)
+    np.testing.assert_array_equal(found.geom == 0, expected)
+    np.testing.assert_allclose(found.depth[expected], 1.8, rtol=5e-4)
+
+
+@pytest.mark.parametrize(
+    ("yaw", "tilt", "T"),
+    [
+        (0.0, 0.0, AHEAD),
+        (0.6, 0.0, AHEAD),
+        (-0.9, 0.5, AHEAD),
+        (0.4, -0.3, make_transform(look_rotation(0.2, -0.25, 0.3), (0.1, -0.3, 1.4))),
+        (1.2, 0.0, make_transform(look_rotation(-0.15, 0.1, -0.2), (-0.4, 0.2, 0.8))),
+    ],
+)
+def test_box_corners_project_to_the_borders_of_its_picture(renderer: Renderer, yaw: float, tilt: float, T: np.ndarray) -> None:
+    found = view(renderer, replace(BOX, yaw_rad=yaw, tilt_rad=tilt), T=T)
+    R = so3_exp(np.array([0.0, 0.0, yaw])) @ so3_exp(np.array([tilt, 0.0, 0.0]))
+    corners = np.array(list(itertools.product((-1, 1), repeat=3))) * BOX.half @ R.T + BOX.center
+    in_camera = transform_points(invert(T), corners)
+    pixels = camera().project(in_camera)
+    rows, columns = np.nonzero(found.geom == 0)
+    assert np.abs([columns.min(), rows.min()] - np.ceil(pixels.min(axis=0))).max() <= 1
+    assert np.abs([columns.max(), rows.max()] - np.floor(pixels.max(axis=0))).max() <= 1
+    assert found.depth[rows, columns].min() >= in_camera[:, 2].min() - 2e-3
+    assert found.depth[rows, columns].max() <= in_camera[:, 2].max() + 2e-3
+
+
+def test_a_ball_has_the_depth_of_its_surface(renderer: Renderer) -> None:
+    found = view(renderer, Part(Shape.ELLIPSOID, (3.0, 0.0, 1.0), (0.5, 0.5, 0.5), RED))
+    rays = camera().rays().astype(np.float64)
+    length2 = (rays**2).sum(axis=-1)
+    root = np.maximum(9.0 - length2 * (9.0 - 0.25), 0.0)
+    depth = (3.0 - np.sqrt(root)) / length2
+    inside = root > 0.6
+    assert inside.sum() > 150
+    # The ball is drawn with 28 slices, so its faces lie a little below the true surface.
+    np.testing.assert_allclose(found.depth[inside], depth[inside], atol=0.02)
+
+
+def test_a_cylinder_stands_upright_unless_tilted(renderer: Renderer) -> None:
+    pole = Part(Shape.CYLINDER, (3.0, 0.0, 1.0), (0.1, 0.1, 0.8), RED)
+    for part, ratio in ((pole, 8.0), (replace(pole, tilt_rad=math.pi / 2), 1 / 8)):
+        rows, columns = np.nonzero(view(renderer, part).geom == 0)
+        assert np.ptp(rows) / np.ptp(columns) == pytest.approx(ratio, rel=0.25)
+
+
+def test_where_nothing_is_there_is_no_depth_and_no_geom(renderer: Renderer) -> None:
+    away = view(renderer, BOX, T=make_transform(look_rotation(math.pi, 0.0), (0.0, 0.0, 1.0)))
+    assert not away.depth.any() and (away.geom == -1).all()
+
+
+@pytest.mark.parametrize(
+    ("distance", "seen"), [(NEAR_M * 0.8, False), (NEAR_M * 1.2, True), (FAR_M * 0.98, True), (FAR_M * 1.1, False)]
+)
+def test_only_what_lies_between_the_clipping_planes_is_seen(renderer: Renderer, distance: float, seen: bool) -> None:
+    thin = replace(WALL, center=(distance, 0.0, 1.0), half=(1e-3, 60.0, 60.0))
+    assert (view(renderer, thin).geom[HEIGHT // 2, WIDTH // 2] == 0) is np.bool_(seen)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_the_nearer_part_hides_the_other_whatever_the_order(renderer: Renderer, order: int) -> None:
+    parts = [BOX, WALL][::order]
+    found = view(renderer, *parts)
+    box = parts.index(BOX)
+    assert found.geom[36, 48] == box and found.geom[2, 2] == 1 - box
+    np.testing.assert_allclose(found.depth[found.geom == box], 1.8, rtol=5e-4)
+    np.testing.assert_allclose(found.depth[found.geom != box], 2.0, rtol=5e-4)
+
+
+def test_colours_are_red_green_blue_and_rows_run_downwards(renderer: Renderer) -> None:
+    above = replace(BOX, center=(2.0, 0.0, 1.6))
+    left = replace(BOX, center=(2.0, 0.8, 1.0), material=BLUE)
+    found = view(renderer, above, left)
+    rows, columns = np.nonzero(found.geom == 0)
+    assert rows.max() < HEIGHT / 2 and abs(columns.mean() - 47.5) < 1
+    assert found.rgb[rows, columns].mean(axis=0).argmax() == 0
+    rows, columns = np.nonzero(found.geom == 1)
+    assert columns.max() < WIDTH / 2, "+y is to the left of one who looks along +x"
+    assert found.rgb[rows, columns].mean(axis=0).argmax() == 2
+
+
+def test_the_picture_grows_with_the_focal_length(renderer: Renderer) -> None:
+    widths = []
+    for fov_deg in (40.0, 60.0, 80.0):
+        columns = np.nonzero(view(renderer, BOX, fov_y_rad=math.radians(fov_deg)).geom == 0)[1]
+        widths.append((np.ptp(columns) + 1) * math.tan(math.radians(fov_deg / 2)))
+    assert max(widths) / min(widths) == pytest.approx(1.0, abs=0.06)
+
+
+def test_moving_closer_by_a_step_shortens_depth_by_it(renderer: Renderer) -> None:
+    near = view(renderer, WALL, T=make_transform(look_rotation(0.0, 0.0), (0.4, 0.2, 0.9)))
+    np.testing.assert_allclose(near.depth, 1.6, rtol=5e-4)
+
+
+def test_a_light_makes_its_side_brighter(renderer: Renderer) -> None:
+    lamp = Light((1.0, 1.5, 1.0), (0.6, 0.6, 0.6), falloff=0.4)
+    tiled = [replace(WALL, center=(2.5, y, 1.0), half=(0.5, 0.2, 4.0)) for y in np.arange(-4, 4.1, 0.4)]
+    grey = view(renderer, *tiled, lights=(lamp,)).rgb[..., 2].astype(float)
+    assert grey[:, :30].mean() > 1.1 * grey[:, -30:].mean()
+
+
+@pytest.mark.parametrize("factor", [2, 3])
+def test_supersampling_blends_colour_alone(renderer: Renderer, factor: int) -> None:
+    plain = view(renderer, BOX, WALL)
+    with Renderer(WIDTH, HEIGHT, supersample=factor) as fine:
+        assert fine.offscreen == (WIDTH * factor, HEIGHT * factor)
+        blended = view(fine, BOX, WALL)
+    np.testing.assert_array_equal(plain.depth, blended.depth)
+    np.testing.assert_array_equal(plain.geom, blended.geom)
+    assert blended.rgb.shape == plain.rgb.shape
+    edge = (np.diff(plain.geom, axis=0, prepend=0) != 0) | (np.diff(plain.geom, axis=1, prepend=0) != 0)
+    changed = np.abs(blended.rgb.astype(int) - plain.rgb).max(axis=2) > 12
+    assert changed.any() and not changed[~(edge | np.roll(edge, -1, 0) | np.roll(edge, -1, 1))].any()
+
+
+def test_another_scene_replaces_the_first(renderer: Renderer) -> None:
+    assert (view(renderer, WALL).geom == 0).all()
+    found = view(renderer, BOX)
+    assert (found.geom == -1).any() and (found.geom == 0).any()
+
+
+def test_the_same_view_is_the_same_every_time(renderer: Renderer) -> None:
+    first, second = view(renderer, BOX, WALL), view(renderer, BOX, WALL)
+    np.testing.assert_array_equal(first.rgb, second.rgb)
+    np.testing.assert_array_equal(first.depth, second.depth)
