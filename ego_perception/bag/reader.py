@@ -148,7 +148,9 @@ class BagReader:
         try:
             message = store.deserialize_cdr(raw.data, raw.type_name)
         except Exception as error:  # the generated decoders raise many kinds on broken bytes
-            raise BagError(f"message of {raw.topic} is not a valid {raw.type_name}: {error or type(error).__name__}") from error
+            raise BagError(
+                f"message of {raw.topic} is not a valid {raw.type_name}: {str(error) or type(error).__name__}"
+            ) from error
         return BagMessage(raw.topic, raw.type_name, raw.log_time_ns, message)
 
     def _open(self) -> list[_Storage]:

@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from ego_perception.data import Frame
@@ -107,8 +108,8 @@ def reconstruct(job: Job, model: Model, extra_sinks: Sequence[Sink] = ()) -> Out
     interrupted = False
     failure: EgoPerceptionError | None = None
     try:
-        with _sigterm_as_interrupt():
-            pipeline.run(_Guarded(job.source, watched), max_frames=job.max_frames)
+        with _interrupt_between_frames() as interrupt:
+            pipeline.run(_Guarded(job.source, watched, interrupt), max_frames=job.max_frames)
         failure = next((sink.failure for sink in watched if sink.failure), None) or _nothing_usable(job, pipeline.counters)
     except KeyboardInterrupt:
         interrupted = True
@@ -188,15 +189,16 @@ class _Watched:
 
 
 class _Guarded:
-    """Ends a source when a sink can no longer write: going on would compute for nobody."""
+    """Ends a source when the user asked, or when a sink can no longer write: going on would compute for nobody."""
 
-    def __init__(self, source: Source, sinks: Sequence[_Watched]) -> None:
+    def __init__(self, source: Source, sinks: Sequence[_Watched], interrupt: _Interrupt) -> None:
         self.name, self.is_live = source.name, source.is_live
-        self._source, self._sinks = source, sinks
+        self._source, self._sinks, self._interrupt = source, sinks, interrupt
 
     def __iter__(self) -> Iterator[Frame | Exception]:
         for item in self._source:
-            yield item
+            with self._interrupt.held_back():
+                yield item
             for sink in self._sinks:
                 if sink.failure is not None:
                     raise sink.failure
@@ -205,14 +207,42 @@ class _Guarded:
         self._source.close()
 
 
+class _Interrupt:
+    """Ctrl-C and `kill`, at once while the source is waited for, else after the frame in work has reached every sink."""
+
+    def __init__(self) -> None:
+        self._is_held = False
+        self._is_wanted = False
+
+    def handle(self, number: int, _: FrameType | None) -> None:
+        """The signal handler; a second signal does not wait."""
+        if self._is_held and not self._is_wanted:
+            self._is_wanted = True
+            return
+        raise KeyboardInterrupt
+
+    @contextlib.contextmanager
+    def held_back(self) -> Iterator[None]:
+        """Let the body end before an interrupt is raised."""
+        self._is_held = True
+        try:
+            yield
+        finally:
+            self._is_held = False
+        if self._is_wanted:
+            raise KeyboardInterrupt
+
+
 @contextlib.contextmanager
-def _sigterm_as_interrupt() -> Iterator[None]:
-    """Treat `kill` like Ctrl-C, so that both leave a finished result; only the main thread may set handlers."""
+def _interrupt_between_frames() -> Iterator[_Interrupt]:
+    """Install the handlers; only the main thread may."""
+    interrupt = _Interrupt()
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield interrupt
         return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    before = {number: signal.signal(number, interrupt.handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        yield interrupt
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,103 +1,23 @@
-"""What the user may name as input, and the source it becomes. Each kind is imported only when it is asked for."""
+"""What the user may name as input of a command: every recording, and live ROS topics."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-from dataclasses import replace
-from pathlib import Path
 from typing import Final
 
-from ego_perception.data import Frame
-from ego_perception.data.folder import FolderSource
-from ego_perception.data.intrinsics import Intrinsics, parse_intrinsics
-from ego_perception.data.video import VideoSource, WebcamSource
-from ego_perception.errors import CalibrationError, FrameError, SourceError
+from ego_perception import sources
+from ego_perception.data.intrinsics import parse_intrinsics
+from ego_perception.errors import SourceError
 from ego_perception.runtime import Source
 
-KINDS: Final = "a video file, a folder of images, a rosbag2 folder or file, webcam:0, sim:SEED or ros"
-_DEFAULT_FPS: Final = 15.0
-_BAG_SUFFIXES: Final = frozenset({".mcap", ".db3"})
+KINDS: Final = sources.KINDS.replace(" or ", ", ") + " or ros"
 
 
 def open_source(spec: str, *, fps: float | None = None, intrinsics: str | None = None) -> Source:
-    """Open what the user named.
-
-    Args:
-        spec: one of `KINDS`.
-        fps: rate of a folder without stamps (15 by default), or instead of a video's own stamps, Hz.
-        intrinsics: `fx,fy,cx,cy` in pixels or a calibration file; overrides what the input brings.
-
-    Raises:
-        SourceError, BagError: not found, unclear, or unreadable; the message says what was tried.
-        CalibrationError: intrinsics that are none.
-    """
-    camera = None if intrinsics is None else parse_intrinsics(intrinsics)
-    path = Path(spec).expanduser()
-    if path.is_dir() and not is_bag(path):
-        return FolderSource(path, fps=_DEFAULT_FPS if fps is None else fps, intrinsics=camera)
-    if path.is_file() and not is_bag(path):
-        return VideoSource(path, fps=fps, intrinsics=camera)
+    """Open what the user named; arguments and errors as `sources.open_source`."""
+    if spec != "ros":
+        return sources.open_source(spec, fps=fps, intrinsics=intrinsics, kinds=KINDS)
     if fps is not None:
-        raise SourceError(f"--fps sets the rate of folders and videos; '{spec}' brings its own stamps")
-    if path.exists():
-        from ego_perception.bag import BagSource
+        raise SourceError("--fps sets the rate of folders and videos; live topics bring their own stamps")
+    from ego_perception.ros.source import RosSource
 
-        return _calibrated(BagSource(path), camera)
-    return _open_scheme(spec, camera)
-
-
-def is_bag(path: Path) -> bool:
-    """True for a rosbag2 file, and for a folder with such a file or with a rosbag2 `metadata.yaml`."""
-    if path.is_file():
-        return path.suffix.lower() in _BAG_SUFFIXES
-    if not path.is_dir():
-        return False
-    if any(entry.suffix.lower() in _BAG_SUFFIXES for entry in path.iterdir()):
-        return True
-    metadata = path / "metadata.yaml"
-    return metadata.is_file() and b"rosbag2_bagfile_information" in metadata.read_bytes()
-
-
-def _open_scheme(spec: str, camera: Intrinsics | None) -> Source:
-    kind, _, argument = spec.partition(":")
-    if kind == "webcam" and re.fullmatch(r"\d*", argument):
-        return WebcamSource(int(argument or 0), intrinsics=camera)
-    if kind == "sim" and re.fullmatch(r"\d*", argument):
-        from ego_perception.simulation import EgoSimConfig, SimSource
-
-        return _calibrated(SimSource(EgoSimConfig(seed=int(argument or 0))), camera)
-    if spec == "ros":
-        from ego_perception.ros.source import RosSource
-
-        return _calibrated(RosSource(), camera)
-    raise SourceError(f"'{spec}' is no file or folder here, and no other input; give {KINDS}")
-
-
-def _calibrated(source: Source, intrinsics: Intrinsics | None) -> Source:
-    return source if intrinsics is None else CalibratedSource(source, intrinsics)
-
-
-class CalibratedSource:
-    """Another source with its cameras replaced by what the user gave."""
-
-    def __init__(self, source: Source, intrinsics: Intrinsics) -> None:
-        self.name, self.is_live = source.name, source.is_live
-        self._source = source
-        self._intrinsics = intrinsics
-
-    def __iter__(self) -> Iterator[Frame | Exception]:
-        for item in self._source:
-            yield item if isinstance(item, Exception) else self._calibrate(item)
-
-    def close(self) -> None:
-        """Close the source inside."""
-        self._source.close()
-
-    def _calibrate(self, frame: Frame) -> Frame | Exception:
-        if self._intrinsics.size is None:
-            self._intrinsics = replace(self._intrinsics, size=frame.size)
-        try:
-            return replace(frame, camera=self._intrinsics.camera(*frame.size))
-        except CalibrationError as error:
-            return FrameError(f"frame {frame.index}: {error}")
+    return sources.calibrated(RosSource(), None if intrinsics is None else parse_intrinsics(intrinsics))

@@ -10,8 +10,6 @@ from typing import Annotated, Final
 
 import typer
 import yaml
-from rich.console import Console
-from rich.table import Table
 
 from ego_perception.errors import ConfigError, WeightsError
 from ego_perception.weights import (
@@ -60,11 +58,10 @@ def weights(
 
 
 def _list(models: Path | None) -> None:
-    table = Table("name", "version", "kB", "licence", "trained on", "metrics")
     for entry in read_manifest(models):
         metrics = ", ".join(f"{key} {value:g}" for key, value in entry.metrics.items())
-        table.add_row(entry.name, str(entry.version), f"{entry.bytes / 1000:.0f}", entry.licence, entry.data, metrics)
-    Console().print(table)
+        typer.echo(f"{entry.name}  version {entry.version}, {entry.bytes / 1000:.0f} kB, {entry.licence}")
+        typer.echo(f"    input    {entry.input}\n    trained  {entry.data}\n    reached  {metrics}")
 
 
 def _verify(models: Path | None, name: str) -> None:

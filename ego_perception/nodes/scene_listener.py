@@ -75,6 +75,7 @@ class SceneListener:
         self._poses: StampedBook[Any] = StampedBook()
         self._newest_ns = 0
         self._image_s = time.monotonic()
+        self._seen_failures: set[tuple[str, type[Exception]]] = set()
         self._queue: BoundedQueue[tuple[str | SceneTopic, Any]] = BoundedQueue(QueuePolicy.ALL, _QUEUE)
         self._thread = threading.Thread(target=self._work, name="scene listener", daemon=True)
 
@@ -129,13 +130,13 @@ class SceneListener:
             try:
                 self._write(self._take(*entry))
             except Exception as error:  # one message that cannot be used must not end the recording
-                self._fail(str(error) or type(error).__name__)
+                self._fail("message", error)
         self._write(self._assembler.flush())
         for sink in self._sinks:
             try:
                 sink.close()
             except Exception as error:  # the other sinks must still be closed
-                self._fail(f"closing {sink.name}: {error}")
+                self._fail(f"closing {sink.name}", error)
 
     def _take(self, key: str | SceneTopic, message: Any) -> list[SceneEstimate]:
         if isinstance(key, SceneTopic):
@@ -152,7 +153,7 @@ class SceneListener:
             try:
                 self._assembler.set_camera_info(message)
             except CalibrationError as error:
-                self._fail(f"camera_info: {error}")
+                self._fail("camera_info", error)
         elif key == "truth depth":
             self._depths.add(stamp_ns_of(message), message)
         else:
@@ -167,7 +168,7 @@ class SceneListener:
                 try:
                     sink.write(estimate)
                 except Exception as error:  # a full disk stops one sink, not the node
-                    self._fail(f"{sink.name}: {error}")
+                    self._fail(sink.name, error)
 
     def _with_truth(self, estimate: SceneEstimate) -> SceneEstimate:
         stamp_ns = estimate.frame.stamp_ns
@@ -179,8 +180,10 @@ class SceneListener:
         )
         return replace(estimate, frame=replace(estimate.frame, truth=truth))
 
-    def _fail(self, message: str) -> None:
+    def _fail(self, where: str, error: Exception) -> None:
+        """Count a failure; the log has each kind once, as a full disk fails with every frame."""
         self.counters.failed += 1
-        if message != self.counters.last_error:
-            self.counters.last_error = message
-            self._node.get_logger().error(message)
+        self.counters.last_error = f"{where}: {str(error) or type(error).__name__}"
+        if (where, type(error)) not in self._seen_failures:
+            self._seen_failures.add((where, type(error)))
+            self._node.get_logger().error(self.counters.last_error)

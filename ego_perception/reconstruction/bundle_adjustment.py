@@ -7,10 +7,12 @@ scale, so it is solved densely.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from ego_perception.geometry import PinholeCamera, so3_exp
 from ego_perception.reconstruction import pinhole
@@ -205,8 +207,9 @@ class _NormalEquations:
         weighted = lin.weight[:, None, None]
         point_t = (lin.by_point * weighted).transpose(0, 2, 1)  # (O, 3, 2)
 
-        V = _sum_by(p.point, point_t @ lin.by_point, m)
-        g_point = -_sum_by(p.point, (point_t @ lin.residual[..., None])[..., 0], m)
+        by_point = _summer(p.point, m)
+        V = _sum_rows(by_point, point_t @ lin.by_point)
+        g_point = -_sum_rows(by_point, (point_t @ lin.residual[..., None])[..., 0])
         H = np.zeros((n, 6, 6))
         H_focal = np.zeros((n, 6))
         g_pose = np.zeros((n, 6))
@@ -214,21 +217,24 @@ class _NormalEquations:
 
         k = slot[p.keyframe]
         use = k >= 0
+        by_pose = _summer(k[use], n)
         pose_t = (lin.by_pose[use] * weighted[use]).transpose(0, 2, 1)  # (O', 6, 2)
-        H += _sum_by(k[use], pose_t @ lin.by_pose[use], n)
-        g_pose -= _sum_by(k[use], (pose_t @ lin.residual[use][..., None])[..., 0], n)
-        H_focal += _sum_by(k[use], (pose_t @ lin.by_focal[use][..., None])[..., 0], n)
+        H += _sum_rows(by_pose, pose_t @ lin.by_pose[use])
+        g_pose -= _sum_rows(by_pose, (pose_t @ lin.residual[use][..., None])[..., 0])
+        H_focal += _sum_rows(by_pose, (pose_t @ lin.by_focal[use][..., None])[..., 0])
         W[p.point[use], k[use]] = pose_t @ lin.by_point[use]
-        W_focal = _sum_by(p.point, (point_t @ lin.by_focal[..., None])[..., 0], m)
+        W_focal = _sum_rows(by_point, (point_t @ lin.by_focal[..., None])[..., 0])
 
         q, w = p.priors, lin.prior_weight
-        V += _sum_by(q.point, w[:, None, None] * lin.prior_by_point[:, :, None] * lin.prior_by_point[:, None, :], m)
-        g_point -= _sum_by(q.point, (w * lin.prior_residual)[:, None] * lin.prior_by_point, m)
+        by_prior = _summer(q.point, m)
+        V += _sum_rows(by_prior, w[:, None, None] * lin.prior_by_point[:, :, None] * lin.prior_by_point[:, None, :])
+        g_point -= _sum_rows(by_prior, (w * lin.prior_residual)[:, None] * lin.prior_by_point)
         ka = slot[q.keyframe]
         use_a = ka >= 0
+        by_anchor = _summer(ka[use_a], n)
         pose_a, w_a = lin.prior_by_pose[use_a], w[use_a]
-        H += _sum_by(ka[use_a], w_a[:, None, None] * pose_a[:, :, None] * pose_a[:, None, :], n)
-        g_pose -= _sum_by(ka[use_a], (w_a * lin.prior_residual[use_a])[:, None] * pose_a, n)
+        H += _sum_rows(by_anchor, w_a[:, None, None] * pose_a[:, :, None] * pose_a[:, None, :])
+        g_pose -= _sum_rows(by_anchor, (w_a * lin.prior_residual[use_a])[:, None] * pose_a)
         # A point has at most one prior, so indexed addition meets no duplicates.
         W[q.point[use_a], ka[use_a]] += w_a[:, None, None] * pose_a[:, :, None] * lin.prior_by_point[use_a][:, None, :]
 
@@ -288,10 +294,13 @@ class _NormalEquations:
         return float(np.sqrt(max(np.linalg.solve(S, unit)[-1], 0.0)))
 
 
-def _sum_by(index: Index, values: Array, count: int) -> Array:
-    """Sum rows of `values` that share an index; result has `count` rows."""
-    flat = values.reshape(len(values), int(np.prod(values.shape[1:])))
-    out = np.empty((count, flat.shape[1]))
-    for column in range(flat.shape[1]):
-        out[:, column] = np.bincount(index, weights=flat[:, column], minlength=count)
-    return out.reshape(count, *values.shape[1:])
+def _summer(index: Index, count: int) -> sparse.csr_array:
+    """The (count, n) matrix that sums rows sharing an index."""
+    n = len(index)
+    return sparse.csr_array((np.ones(n), (index, np.arange(n))), shape=(count, n))
+
+
+def _sum_rows(summer: sparse.csr_array, values: Array) -> Array:
+    """Sum rows of `values`, any shape behind the first axis; result has one row per row of the summer."""
+    flat = values.reshape(len(values), math.prod(values.shape[1:]))
+    return np.asarray(summer @ flat).reshape(summer.shape[0], *values.shape[1:])

@@ -217,13 +217,13 @@ def cut(images: Tensor, depth: Tensor, focal: Tensor, crop: Crop, size: tuple[in
         [crop.mirror * crop.half_width * cos, -crop.half_height * sin, crop.x],
         [crop.mirror * crop.half_width * sin, crop.half_height * cos, crop.y],
     ]
-    theta = torch.stack([torch.stack(row, dim=1) / half[axis] for axis, row in enumerate(rows)], dim=1)
+    theta = torch.stack([torch.stack(row, dim=1) / half[axis] for axis, row in enumerate(rows)], dim=1).to(images.device)
     (width, height), count = size, len(images)
     grid = functional.affine_grid(theta, [count, 3, height, width], align_corners=False)
     resampled = functional.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
     coarse = functional.affine_grid(theta, [count, 1, height // 2, width // 2], align_corners=False)
     metres = functional.grid_sample(depth[:, None], coarse, mode="nearest", padding_mode="border", align_corners=False)[:, 0]
-    log_focal = (focal / (2.0 * (crop.half_width * crop.half_height).sqrt())).log()
+    log_focal = (focal / (2.0 * (crop.half_width * crop.half_height).sqrt())).log().to(images.device)
     return DepthBatch(resampled, metres.clamp(NEAR_M, FAR_M).log() - log_focal[:, None, None], log_focal)
 
 
@@ -232,14 +232,15 @@ def change_look(images: Tensor, generator: torch.Generator) -> Tensor:
 
     Args:
         images: (B, 3, H, W) in 0..1.
+        generator: on the CPU, wherever the images are, so that every device sees the same changes.
     """
-    count, size = len(images), images.shape[-2:]
+    count, size, device = len(images), images.shape[-2:], images.device
 
     def uniform(low: float, high: float, *shape: int) -> Tensor:
-        return low + (high - low) * torch.rand(count, *(shape or (1, 1, 1)), generator=generator)
+        return low + (high - low) * torch.rand(count, *(shape or (1, 1, 1)), generator=generator).to(device)
 
     def chance(share: float) -> Tensor:
-        return (torch.rand(count, 1, 1, 1, generator=generator) < share).float()
+        return (torch.rand(count, 1, 1, 1, generator=generator) < share).float().to(device)
 
     def smooth(low: float, high: float, channels: int) -> Tensor:
         return functional.interpolate(uniform(low, high, channels, 3, 4), size, mode="bicubic", align_corners=False)
@@ -256,5 +257,5 @@ def change_look(images: Tensor, generator: torch.Generator) -> Tensor:
     if float(torch.rand(1, generator=generator)) < 0.2:  # a cheap lens or a small picture enlarged
         small = functional.avg_pool2d(images, 2)
         images = torch.lerp(images, functional.interpolate(small, size, mode="bilinear", align_corners=False), chance(0.6))
-    noise = torch.randn(images.shape, generator=generator) * uniform(0.0, 0.25).square()
+    noise = torch.randn(images.shape, generator=generator).to(device) * uniform(0.0, 0.25).square()
     return (images + noise).clamp(0.0, 1.2)

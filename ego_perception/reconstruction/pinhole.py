@@ -35,8 +35,14 @@ class Projection(NamedTuple):
     @property
     def pose_jacobian(self) -> Array:
         """(N, 2, 6) derivative of `uv` by the left perturbation (w, v): d uv = J (w x y) + J v = (y x J) w + J v."""
-        turned = np.cross(self.points[:, None, :], self.jacobian)
-        return np.concatenate([turned, self.jacobian], axis=-1)
+        J = self.jacobian
+        x, y, z = (self.points[:, i, None] for i in range(3))
+        out = np.empty((len(J), 2, 6))
+        out[..., 0] = y * J[..., 2] - z * J[..., 1]
+        out[..., 1] = z * J[..., 0] - x * J[..., 2]
+        out[..., 2] = x * J[..., 1] - y * J[..., 0]
+        out[..., 3:] = J
+        return out
 
 
 def project(camera: PinholeCamera, points: Array) -> Projection:

@@ -24,6 +24,8 @@ _MAX_DISTANCE = 64  # bits of 256
 _MAX_POSITION_SIGMA = 0.02  # of the scene's depth; a pose less certain than that is no relocalisation
 _MIN_PROMISE = 10.0  # landmarks worth looking for again
 _KNOWN_SIGMA = 0.1  # of log depth, up to which a landmark is looked for again
+_AT_ONCE_PX = 60.0  # motion bridged by tracking alone after a loss
+_CONFIRM_PX = 25.0  # from where the descriptors' pose expects a landmark
 _REACQUIRE_PX = 5.0  # from where the pose expects it
 _SEARCH_SIGMA_PX = 3.0  # of a matched corner
 
@@ -59,7 +61,7 @@ def relocalise(
         The pose, and the landmarks found with their (N, 2) pixels, inliers only; None where nothing is sure.
     """
     if last is not None and candidates:
-        at_once = _confirm(config, sparse, camera, grey, last, candidates[0], 60.0)
+        at_once = _confirm(config, sparse, camera, grey, last, candidates[0], _AT_ONCE_PX)
         if at_once is not None:
             return at_once
     corners = detect(config.tracking, grey, np.zeros((0, 2), np.float32), _NUM_CORNERS, ignore)
@@ -80,7 +82,7 @@ def relocalise(
     if best is None or best[0].num_inliers < config.relocalisation.min_inliers // 2:
         return None
     fit, keyframe = best
-    return _confirm(config, sparse, camera, grey, (fit.R, fit.t), keyframe, 25.0)
+    return _confirm(config, sparse, camera, grey, (fit.R, fit.t), keyframe, _CONFIRM_PX)
 
 
 def find_again(

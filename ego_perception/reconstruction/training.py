@@ -72,11 +72,11 @@ class DepthTrainTask:
             torch.manual_seed(derived_seed(self.seed, "weights"))
             return DepthNetwork(self.network)
 
-    def batch(self, step: int, rank: int = 0, world: int = 1) -> DepthBatch:
-        """Draw and change this process's share of the images of `step`."""
+    def batch(self, step: int, workplace: Workplace) -> DepthBatch:
+        """Draw this process's share of the images of `step`, and change them on its device."""
         trainer = self.config.trainer
-        indices = self.sampler.next(trainer.batch_size)[rank::world]
-        generator = generator_for(self.seed, "augment", step, rank)
+        indices = self.sampler.next(trainer.batch_size)[workplace.rank :: workplace.world]
+        generator = generator_for(self.seed, "augment", step, workplace.rank)
         is_coarse = step < self.config.coarse_share * trainer.steps
         area = self.config.coarse_area if is_coarse else self.network.area
         # All processes draw the same shape for a step.
@@ -85,15 +85,14 @@ class DepthTrainTask:
         size = network_size(round(1000 * aspect), 1000, area)
         images, depth, focal = self.sampler.dataset.gather(indices)
         crop = random_crop(len(images), self.sampler.dataset.image_size, size[0] / size[1], generator)
-        sample = cut(images, depth, focal, crop, size)
+        sample = cut(images.to(workplace.device), depth.to(workplace.device), focal, crop, size)
         return sample._replace(images=change_look(sample.images, generator))
 
     def losses(self, model: nn.Module, step: int, workplace: Workplace) -> dict[str, Tensor]:
         """See `TrainTask`."""
-        images, log_depth, log_focal = self.batch(step, workplace.rank, workplace.world)
-        device = workplace.device
-        output = model(images.to(device, memory_format=torch.channels_last))
-        return depth_losses(output, log_depth.to(device), log_focal.to(device))
+        images, log_depth, log_focal = self.batch(step, workplace)
+        output = model(images.contiguous(memory_format=torch.channels_last))
+        return depth_losses(output, log_depth, log_focal)
 
     def evaluate(self, model: nn.Module, step: int, out: Path) -> Mapping[str, float]:
         """Calibrate on one half of the held-out rooms, score on the other, and write `model.safetensors`."""

@@ -95,6 +95,11 @@ class EgoLifecycleNode(LifecycleNode, Generic[T]):
         return False
 
     @property
+    def error(self) -> str:
+        """Why the work of a finished node is incomplete; empty when it is not."""
+        return ""
+
+    @property
     def is_active(self) -> bool:
         """True while input is taken."""
         return self._activated is not None

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from ego_perception.data import Frame
-from ego_perception.errors import EgoPerceptionError
+from ego_perception.errors import EgoPerceptionError, SourceError
 from ego_perception.runtime import PipelineCounters, Source
 
 _POLL_S: Final = 0.02
@@ -125,8 +125,13 @@ class Playback:
         self._stop.wait(self._options.settle_s)
 
     def _play_once(self) -> bool:
-        """Play the source from start to end; False when the limit of frames is reached."""
+        """Play the source from start to end; False when the limit of frames is reached.
+
+        Raises:
+            SourceError: it held nothing to send; in a loop that would repeat for ever, as fast as the machine can.
+        """
         source = self._open_source()
+        sent = self.counters.processed
         start_s, first_ns = time.monotonic(), -1
         try:
             for item in source:
@@ -147,6 +152,9 @@ class Playback:
                 self._send(item)
         finally:
             source.close()
+        if self.counters.processed == sent:
+            reason = f"; the last of {self.counters.failed}: {self.counters.last_error}" if self.counters.failed else ""
+            raise SourceError(f"not one frame of {source.name} could be sent{reason}")
         return True
 
     def _wait_until(self, due_s: float) -> float:

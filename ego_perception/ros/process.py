@@ -15,13 +15,16 @@ from types import FrameType
 
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import try_shutdown
 
 from ego_perception.environment import set_defaults
-from ego_perception.errors import EgoPerceptionError
+from ego_perception.errors import ConfigError, EgoPerceptionError
 from ego_perception.ros.lifecycle import EgoLifecycleNode
+
+RCLError = rclpy_implementation.RCLError
 
 
 class SpinThread:
@@ -59,9 +62,17 @@ class SpinThread:
 
 
 def init(args: Sequence[str] | None = None) -> None:
-    """Start rclpy with this package's defaults for the middleware; signals stay ours. Set variables win over the defaults."""
+    """Start rclpy with this package's defaults for the middleware; signals stay ours. Set variables win over the defaults.
+
+    Raises:
+        ConfigError: ROS arguments, or a parameter file they name, that rcl cannot read.
+    """
     set_defaults()
-    rclpy.init(args=list(args) if args is not None else None, signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        rclpy.init(args=list(args) if args is not None else None, signal_handler_options=SignalHandlerOptions.NO)
+    except RCLError as error:
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise ConfigError(f"ROS arguments cannot be used: {reason[0]}") from error
 
 
 def shutdown() -> None:
@@ -93,12 +104,12 @@ def run_node(make: Callable[[], Node], args: Sequence[str] | None = None) -> int
     A lifecycle node is left to its manager (launch, `ros2 lifecycle`); one that should start by itself and cannot ends.
 
     Returns:
-        Exit code: 0 after a stop that was asked for, 1 when the node could not start or broke.
+        Exit code: 0 after a stop that was asked for or the end of its work, 1 when the node could not start or broke.
     """
-    init(args)
     node: Node | None = None
     spin: SpinThread | None = None
     try:
+        init(args)
         with stop_on_signal() as stop:
             node = make()
             spin = SpinThread(node)
@@ -106,7 +117,7 @@ def run_node(make: Callable[[], Node], args: Sequence[str] | None = None) -> int
                 if isinstance(node, EgoLifecycleNode) and node.has_failed_to_start:
                     return 1
                 if isinstance(node, EgoLifecycleNode) and node.is_finished:
-                    break
+                    return 1 if node.error else 0
             if spin.error is not None:
                 node.get_logger().fatal(f"node ended: {type(spin.error).__name__}: {spin.error}")
                 return 1

@@ -220,7 +220,7 @@ class Pipeline:
     def _fail(self, where: str, error: Exception) -> None:
         """Count a failure; an unexpected kind also leaves its traceback in the log, once per kind and place."""
         self._counters.failed += 1
-        self._counters.last_error = f"{where}: {error or type(error).__name__}"
+        self._counters.last_error = f"{where}: {str(error) or type(error).__name__}"
         kind = (where, type(error))
         if kind not in self._seen_failures:
             self._seen_failures.add(kind)

@@ -52,6 +52,11 @@ class ResultView:
         """True while the timeline runs."""
         return bool(self._play.value)
 
+    def redraw(self) -> None:
+        """Draw the current frame again, with what the controls now say."""
+        with self._lock:
+            self.show(self.index)
+
     def show(self, index: int) -> None:
         """Put the page at a kept frame; an index outside the recording is clamped."""
         with self._lock, self._server.atomic():
@@ -113,7 +118,7 @@ class ResultView:
     def _connect(self, toggles: list[tuple[str, viser.GuiCheckboxHandle]]) -> None:
         self._slider.on_update(lambda _: self._on_slider())
         self._follow.on_update(lambda _: self.follow() if self._follow.value else None)
-        self._confidence.on_update(lambda _: self.show(self.index))
+        self._confidence.on_update(lambda _: self.redraw())
         self._size.on_update(lambda _: self._scene.set_point_size(self._size.value * 1e-3))
         for name, toggle in toggles:
             toggle.on_update(partial(self._on_toggle, name))

@@ -40,7 +40,7 @@ class Graph:
         """Stop and destroy one node now, as if it had died."""
         for entry in [e for e in self._running if e[0] is node]:
             self._running.remove(entry)
-            assert entry[1].stop(), f"{node.get_name()} did not stop spinning"
+            assert entry[1].stop(timeout_s=60.0), f"{node.get_name()} did not stop spinning"
             node.destroy_node()
 
     def observer(self, namespace: str = "/observer") -> Node:

@@ -220,7 +220,7 @@ def test_estimating_needs_no_camera_info(graph: Graph, namespace: str) -> None:
     def step() -> bool:
         rig.stamp_ns += S // 15
         rig.camera.image.publish(rig.camera.image_message(rig.stamp_ns))
-        return len(info) > 0 and status.last.intrinsics_source == NodeStatus.INTRINSICS_ESTIMATED
+        return bool(info) and bool(status.messages) and status.last.intrinsics_source == NodeStatus.INTRINSICS_ESTIMATED
 
     wait_for(step)
     assert rig.estimator.frames[-1].camera is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from rcl_interfaces.msg import ParameterType
@@ -120,6 +121,26 @@ def test_bad_start_values_fail_configure_in_one_line(argument: str, message: str
     assert node.state == "unconfigured"
     assert message in node.last_error
     assert "\n" not in node.last_error
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ("num_featurs: 50", "unknown parameter 'num_featurs'; did you mean 'num_features'?"),
+        ("inner: {rate_hz: 500.0}", "inner.rate_hz is 500.0; allowed is 0.5 to 120 Hz"),
+        ("inner: {mode: fats}", "did you mean 'fast'?"),
+        ("offset_m: [0.0, .nan]", "must be finite"),
+        ("enabled: [true, false]", "takes a value of type bool"),
+    ],
+)
+def test_a_parameter_file_is_checked_like_the_command_line(tmp_path: Path, lines: str, message: str) -> None:
+    file = tmp_path / "my parameters.yaml"
+    file.write_text(f"demo:\n  ros__parameters:\n    {lines}\n")
+    made.append(EgoLifecycleNode("demo", DemoConfig, cli_args=["--ros-args", "--params-file", str(file)]))
+    made[-1].trigger_configure()
+    assert made[-1].state == "unconfigured"
+    assert message in made[-1].last_error
+    assert "\n" not in made[-1].last_error
 
 
 def test_a_bad_start_value_can_be_set_right() -> None:

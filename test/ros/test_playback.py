@@ -89,6 +89,14 @@ def test_bad_frames_are_counted_and_the_rest_is_sent() -> None:
     assert "frame 1" in playback.counters.last_error
 
 
+@pytest.mark.parametrize(("bad", "reason"), [(range(3), "; the last of 3: frame 2 is damaged"), ((), "")])
+def test_a_loop_without_one_usable_frame_ends_instead_of_spinning(bad: Any, reason: str) -> None:
+    playback, sent = play(FakeSource(len(bad), bad=bad), PlaybackOptions(rate=100.0, loop=True))
+    wait_for(lambda: playback.is_done)
+    assert sent == []
+    assert playback.error == f"not one frame of fake could be sent{reason}"
+
+
 def test_a_source_that_breaks_tells_why() -> None:
     playback, sent = play(FakeSource(4, breaks_at=2), PlaybackOptions(rate=100.0))
     wait_for(lambda: playback.is_done)

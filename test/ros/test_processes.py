@@ -14,9 +14,12 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from ros_support import Graph, Listener, wait_for
+from nav_msgs.msg import Odometry
+from ros_support import Camera, Graph, Listener, wait_for
 from sensor_msgs.msg import Image
 
+from ego_perception.data import Frame
+from ego_perception.messages import image_from_frame, stamp_ns_of
 from ego_perception.ros.lifecycle import EgoLifecycleNode
 from ego_perception.ros.source import _NoParameters
 from ego_perception.ros.supervisor import ProcessUnit, RestartPolicy, Supervisor, ThreadUnit
@@ -88,7 +91,7 @@ def test_up_reports_a_wrong_value_in_one_line_and_ends(clip: Path) -> None:
     process = start("ego_perception.cli.main", "up", "player", "--ros-args", "-p", "source:=/no/such/clip")
     out, err = process.communicate(timeout=START_S)
     assert process.returncode == 1, out + err
-    assert "'/no/such/clip' does not exist" in err
+    assert "'/no/such/clip' is no file or folder" in err
     assert "Traceback" not in err
 
 
@@ -109,6 +112,44 @@ def test_a_killed_process_comes_back(graph: Graph, namespace: str, clip: Path) -
         stop.set()
         thread.join(20)
     assert not thread.is_alive()
+
+
+def test_a_killed_reconstruction_resumes_its_outputs(graph: Graph, namespace: str) -> None:
+    """With the shipped weights, while the camera goes on; nothing but the process itself is started again."""
+    camera = Camera(graph.observer(namespace), width=320, height=240)
+    odom = Listener(camera.node, Odometry, "reconstruction/odom")
+    arguments = ["--ros-args", "-r", f"__ns:={namespace}", "-p", "autostart:=true"]
+    unit = ProcessUnit("reconstruction", "ego_perception.nodes.reconstruction_node", arguments)
+    supervisor, stop = Supervisor([unit], RestartPolicy(first_s=0.1)), threading.Event()
+    thread = threading.Thread(target=supervisor.run, args=(stop,), daemon=True)
+    thread.start()
+    texture = np.random.default_rng(0).integers(0, 255, (24, 40, 3), np.uint8)
+    wall = cv2.resize(texture, (400, 240), interpolation=cv2.INTER_CUBIC)
+
+    def sees() -> int:
+        """Send the next picture; the number of poses so far."""
+        stamp_ns = time.time_ns()
+        left = int(20 * (1 + np.sin(stamp_ns * 1e-9)))
+        pixels = np.ascontiguousarray(wall[:, left : left + 320])
+        frame = Frame(stamp_ns, pixels, camera=camera.pinhole, frame_id="cam_optical")
+        camera.info.publish(camera.info_message(stamp_ns))
+        camera.image.publish(image_from_frame(camera.factory, frame))
+        time.sleep(0.05)
+        return len(odom)
+
+    try:
+        wait_for(lambda: sees() > 2, START_S, "poses of the first life")
+        assert unit.process is not None
+        os.kill(unit.process.pid, signal.SIGKILL)
+        wait_for(lambda: supervisor.num_restarts == 1, what="restart")
+        time.sleep(0.2)  # what the first life sent is through
+        heard, killed_ns = sees(), time.time_ns()
+        wait_for(lambda: sees() > heard + 2, START_S, "poses of the second life")
+    finally:
+        stop.set()
+        thread.join(20)
+    assert not thread.is_alive()
+    assert stamp_ns_of(odom.last) > killed_ns
 
 
 def test_a_broken_callback_costs_its_node_one_restart(namespace: str) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,9 +18,9 @@ from ros_support import Camera, FakeEstimator, FakeSource, Graph, Listener, wait
 from sensor_msgs.msg import CameraInfo
 
 from ego_msgs.msg import NodeStatus
-from ego_perception.bag import BagReader
+from ego_perception.bag import BagReader, SceneBagSink
 from ego_perception.data import Frame, TrackingState
-from ego_perception.data.result import ResultReader
+from ego_perception.data.result import ResultReader, ResultSink
 from ego_perception.errors import CalibrationError
 from ego_perception.nodes.egosim_node import EgoSimNode
 from ego_perception.nodes.model import ModelIdentity
@@ -60,8 +64,8 @@ class Suite:
     def _arguments(*parameters: str) -> list[str]:
         return ["--ros-args", *[x for p in parameters for x in ("-p", p)]]
 
-    def play(self) -> None:
-        for node in (self.recorder, self.reconstruction, self.player):
+    def play(self, *, activate_recorder: bool = True) -> None:
+        for node in (*[self.recorder] * activate_recorder, self.reconstruction, self.player):
             node.trigger_configure()
             node.trigger_activate()
             assert node.is_active, node.last_error
@@ -169,6 +173,58 @@ def test_a_sink_that_fails_is_counted_and_reported(suite: Suite, graph: Graph, n
     assert suite.recorder.is_active
 
 
+def test_a_disk_that_fills_up_ends_neither_node_nor_what_was_written(
+    suite: Suite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """From the fourth frame on nothing can be written any more, neither pictures nor bag."""
+    suite.recorder.trigger_configure()
+    suite.recorder.trigger_activate()
+    for sink in suite.recorder._listener._sinks:
+        if isinstance(sink, (ResultSink, SceneBagSink)):
+            monkeypatch.setattr(sink, "write", fills_up_after(3, sink.write))
+    suite.play(activate_recorder=False)
+    counters = suite.recorder._listener.counters
+    assert suite.recorder.is_active
+    suite.recorder.trigger_deactivate()
+    assert suite.recorder.state == "inactive"
+    assert (counters.processed, counters.failed) == (NUM_FRAMES, 2 * (NUM_FRAMES - 3))
+    assert capfd.readouterr().err.count("No space left") == 2, "one line for each of the two files, not for each frame"
+    result = ResultReader(tmp_path / "my result")
+    assert len(list(result.frames)) == len(poses(tmp_path / "my result")) == 3
+    assert result.run["counters"]["failed"] == counters.failed
+    with BagReader(tmp_path / "my result" / "result") as reader:
+        assert reader.topics["/reconstruction/odom"].count == 3
+        assert reader.damages == []
+
+
+def fills_up_after(count: int, write: Any) -> Any:
+    """Write `count` times, then fail as a full disk does."""
+    left = [count]
+
+    def limited(item: Any) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write(item)
+
+    return limited
+
+
+def test_a_nearly_full_disk_fails_activation_in_one_line(
+    namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = RecorderNode(namespace=namespace, cli_args=["--ros-args", "-p", f"path:={tmp_path / 'out'}"])
+    node.trigger_configure()
+    with monkeypatch.context() as disk:
+        disk.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=2**20))
+        node.trigger_activate()
+        assert node.state == "inactive"
+        assert "1 MB free; make room" in node.last_error
+    node.trigger_activate()
+    assert node.state == "active"
+    node.destroy_node()
+
+
 def test_the_viewer_serves_while_active(graph: Graph, namespace: str) -> None:
     import urllib.request
 
@@ -181,6 +237,24 @@ def test_the_viewer_serves_while_active(graph: Graph, namespace: str) -> None:
     threads = threading.active_count()
     node.trigger_deactivate()
     assert threading.active_count() < threads
+
+
+def test_the_viewer_tells_what_it_received_and_what_it_could_not_use(graph: Graph, namespace: str) -> None:
+    observer = graph.observer(namespace)
+    status, camera = Listener(observer, NodeStatus, "viewer/status"), Camera(observer)
+    node = graph.add(ViewerNode(namespace=namespace, cli_args=["--ros-args", "-p", "port:=0"], status_period_s=0.05))
+    node.trigger_configure()
+    node.trigger_activate()
+    wait_for(camera.ready)
+    camera.send(S)
+    wait_for(lambda: status and status.last.num_received == 1)
+    assert status.last.state == NodeStatus.TRACKING
+    info = camera.info_message(2 * S)
+    info.k = np.zeros(9)
+    camera.info.publish(info)
+    wait_for(lambda: status.last.num_failed == 1)
+    assert status.last.state == NodeStatus.DEGRADED
+    assert "camera_info: " in status.last.reason
 
 
 class TestRosSource:

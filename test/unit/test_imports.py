@@ -35,7 +35,8 @@ ALLOWED: dict[str, set[str]] = {
     "reconstruction": BASE | {"nn", "data", "weights", "engine", "runtime"},
     "simulation": BASE | {"data", "runtime"},
     "ros": BASE | {"data", "runtime", "messages"},
-    "nodes": BASE | TASKS | {"data", "runtime", "messages", "bag", "ros", "evaluation", "viz", "weights"},
+    "nodes": BASE | TASKS | {"data", "runtime", "messages", "bag", "ros", "evaluation", "viz", "weights", "sources"},
+    "sources": BASE | {"data", "runtime", "bag", "simulation"},
     "cli": {"*"},
     "setup": BASE,
 }

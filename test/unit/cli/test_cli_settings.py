@@ -22,7 +22,8 @@ def test_defaults_file_and_command_line_in_this_order(tmp_path: Path) -> None:
 def test_parameter_file_of_the_node_counts_by_its_estimator_group(tmp_path: Path) -> None:
     file = tmp_path / "node.yaml"
     file.write_text(
-        "reconstruction:\n  ros__parameters:\n    input.queue_size: 9\n    estimator:\n      tracking:\n        num_features: 123\n"
+        "reconstruction:\n  ros__parameters:\n    input.queue_size: 9\n"
+        "    estimator:\n      tracking:\n        num_features: 123\n"
     )
     assert resolve_config(file, ["estimator.tracking.patch_px=15"]).tracking.num_features == 123
 

@@ -13,12 +13,13 @@ import pytest
 from fixtures.wall_scene import wall
 
 from ego_perception.bag import BagSource, FrameBagSink
-from ego_perception.cli.sources import CalibratedSource, is_bag, open_source
+from ego_perception.cli.sources import open_source
 from ego_perception.data import Frame
 from ego_perception.data.folder import FolderSource
 from ego_perception.data.intrinsics import parse_intrinsics
 from ego_perception.data.video import VideoSource
 from ego_perception.errors import BagError, CalibrationError, EgoPerceptionError, FrameError, SourceError
+from ego_perception.sources import CalibratedSource, is_bag
 
 
 def images(folder: Path, n: int = 3) -> Path:

@@ -39,9 +39,13 @@ def test_a_file_in_the_way_is_said(tmp_path: Path) -> None:
 
 @pytest.mark.ros
 def test_a_node_that_cannot_start_says_why() -> None:
-    with NodeProcess("recorder") as node, pytest.raises(EgoPerceptionError, match="set the parameter path") as raised:
-        node.wait_until_active(60.0)
-    assert "node recorder ended with exit code" in str(raised.value) or "was not active" in str(raised.value)
+    node = NodeProcess("recorder")
+    try:
+        with pytest.raises(EgoPerceptionError, match="set the parameter path") as raised:
+            node.wait_until_active(60.0)
+    finally:
+        assert node.stop() == 1
+    assert "node recorder ended with exit code 1 before it was active" in str(raised.value)
 
 
 @pytest.mark.ros

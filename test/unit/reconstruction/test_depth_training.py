@@ -78,7 +78,7 @@ def test_resume_with_another_share_of_small_images_is_a_conflict(data: Path, tmp
 
 def test_small_images_first_then_large_ones_in_both_shapes(data: Path) -> None:
     task = DepthTrainTask(SMALL, config_of(**{"trainer.steps": 40}), data)
-    sizes = [tuple(task.batch(step).images.shape[2:]) for step in range(40)]
+    sizes = [tuple(task.batch(step, CPU).images.shape[2:]) for step in range(40)]
     assert set(sizes[:20]) == {(40, 56), (32, 64)}
     assert set(sizes[20:]) == {(48, 64), (40, 72)}
 
@@ -86,9 +86,9 @@ def test_small_images_first_then_large_ones_in_both_shapes(data: Path) -> None:
 def test_processes_share_a_batch(data: Path) -> None:
     whole = DepthTrainTask(SMALL, config_of(), data)
     halves = [DepthTrainTask(SMALL, config_of(), data) for _ in range(2)]
-    batches = [task.batch(0, rank, 2) for rank, task in enumerate(halves)]
+    batches = [task.batch(0, Workplace(rank, 2, CPU.device)) for rank, task in enumerate(halves)]
     assert [len(b.images) for b in batches] == [2, 2]
-    assert whole.batch(0).images.shape[1:] == batches[0].images.shape[1:] == batches[1].images.shape[1:]
+    assert whole.batch(0, CPU).images.shape[1:] == batches[0].images.shape[1:] == batches[1].images.shape[1:]
 
 
 def test_model_starts_from_the_seed_alone(data: Path) -> None:

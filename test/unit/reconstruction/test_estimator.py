@@ -21,7 +21,9 @@ MakeRun = Callable[..., Any]
 
 def ate_m(run: Any) -> float:
     """ATE RMSE after Sim(3) over the frames with a pose."""
-    pairs = [(e.T_world_cam[:3, 3], T[:3, 3]) for e, T in zip(run.estimates, run.poses, strict=True) if e.T_world_cam is not None]
+    pairs = [
+        (e.T_world_cam[:3, 3], T[:3, 3]) for e, T in zip(run.estimates, run.poses, strict=True) if e.T_world_cam is not None
+    ]
     found, truth = (np.array(a) for a in zip(*pairs, strict=True))
     return float(np.sqrt(((umeyama(found, truth).apply(found) - truth) ** 2).sum(1).mean()))
 

@@ -206,9 +206,7 @@ def test_dense_ignores_masked_pixels(room: Any) -> None:
     grey, depth, references = dense_inputs(room, CAMERA_SMALL, [-0.2, 0.25, 0.3])
     ignore = np.zeros(grey.shape, bool)
     ignore[:, :80] = True
-    result = DenseEstimator(DenseConfig()).estimate(
-        grey, CAMERA_SMALL, HERE, references, NO_SPARSE, flat(depth), ignore
-    )
+    result = DenseEstimator(DenseConfig()).estimate(grey, CAMERA_SMALL, HERE, references, NO_SPARSE, flat(depth), ignore)
     assert result.confidence[:, :40].mean() < 0.7 < result.confidence[:, 100:].mean()
 
 

@@ -123,7 +123,7 @@ def test_triangulation_refuses_small_angles_points_behind_and_mismatches() -> No
     assert triangulate_checked(CAMERA, eye, side, uv0, uv1)[1].all()
     assert not triangulate_checked(CAMERA, eye, near, uv0, CAMERA.project(X + near[1]))[1].any()
     assert not triangulate_checked(CAMERA, eye, side, uv1, uv0)[1].any()  # swapped views meet behind the camera
-    assert not triangulate_checked(CAMERA, eye, side, uv0, uv1 + [0.0, 9.0])[1].any()
+    assert not triangulate_checked(CAMERA, eye, side, uv0, uv1 + np.array([0.0, 9.0]))[1].any()
 
 
 def test_motion_is_extrapolated_over_time() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,8 @@ import pytest
 from ego_perception.errors import OutputError, SimulationError
 from ego_perception.simulation import dataset
 from ego_perception.simulation.dataset import SPLITS, BlockSpec, block_path, read_block, render_dataset, room_block
-from ego_perception.simulation.renderer import Renderer
+from ego_perception.simulation.renderer import Renderer, Rendering
+from ego_perception.simulation.room import Room
 
 SMALL = BlockSpec(views=2, width=48, height=36)
 
@@ -21,6 +24,20 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("blocks")
     assert render_dataset(out, "val", 2, 2, (48, 36)) == 2
     return out
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Blocks without pictures; gives the seeds that were rendered."""
+    seeds: list[int] = []
+
+    def block(_renderer: object, seed: int, spec: BlockSpec) -> dict[str, np.ndarray]:
+        seeds.append(seed)
+        return {"rgb": np.full((spec.views, spec.height, spec.width, 3), seed % 256, np.uint8)}
+
+    monkeypatch.setattr(dataset, "Renderer", lambda *_: contextlib.nullcontext())
+    monkeypatch.setattr(dataset, "room_block", block)
+    return seeds
 
 
 def test_a_block_holds_what_it_says(rendered: Path) -> None:
@@ -128,3 +145,101 @@ def test_command_line(tmp_path: Path) -> None:
     assert dataset.main(arguments) == 0
     assert [p.name for p in tmp_path.iterdir()] == ["room_10500.npz"]
     assert dataset.main(["--out", str(tmp_path), "--rooms", "99999"]) == 1
+
+
+@pytest.mark.parametrize(("split", "first"), [("train", 0), ("val", 10_000), ("test", 10_500)])
+def test_a_split_starts_at_its_first_room(quick: list[int], tmp_path: Path, split: str, first: int) -> None:
+    assert render_dataset(tmp_path, split, 3, 1, (16, 16)) == 3
+    assert quick == [first, first + 1, first + 2]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [f"room_{first + k:05d}.npz" for k in range(3)]
+
+
+@pytest.mark.parametrize("missing", [[], [0], [1, 3], [0, 1, 2, 3, 4]])
+def test_only_missing_rooms_are_rendered(quick: list[int], tmp_path: Path, missing: list[int]) -> None:
+    render_dataset(tmp_path, "train", 5, 1, (16, 16))
+    quick.clear()
+    for seed in missing:
+        block_path(tmp_path, seed).unlink()
+    assert render_dataset(tmp_path, "train", 5, 1, (16, 16)) == len(missing)
+    assert quick == missing
+    assert render_dataset(tmp_path, "train", 5, 1, (16, 16)) == 0
+
+
+@pytest.mark.parametrize("killed_at", [0, 1, 3])
+def test_a_run_stopped_between_blocks_goes_on_where_it_stopped(
+    quick: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed_at: int
+) -> None:
+    write = dataset.write_block
+
+    def stop(path: Path, arrays: dict[str, np.ndarray]) -> None:
+        if len(quick) > killed_at:
+            raise KeyboardInterrupt
+        write(path, arrays)
+
+    monkeypatch.setattr(dataset, "write_block", stop)
+    with pytest.raises(KeyboardInterrupt):
+        render_dataset(tmp_path, "train", 4, 1, (16, 16))
+    assert len(list(tmp_path.iterdir())) == killed_at
+    monkeypatch.setattr(dataset, "write_block", write)
+    quick.clear()
+    assert render_dataset(tmp_path, "train", 4, 1, (16, 16)) == 4 - killed_at
+    assert quick == list(range(killed_at, 4))
+
+
+def test_a_leftover_of_a_killed_process_is_no_block(quick: list[int], tmp_path: Path) -> None:
+    (tmp_path / "room_00000.77.partial").write_bytes(b"PK half")
+    assert render_dataset(tmp_path, "train", 1, 1, (16, 16)) == 1
+    assert read_block(block_path(tmp_path, 0))["rgb"].shape == (1, 16, 16, 3)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.99])
+def test_a_block_cut_anywhere_is_found_out(tmp_path: Path, share: float) -> None:
+    path = tmp_path / "room_00003.npz"
+    dataset.write_block(path, {"rgb": np.arange(300, dtype=np.uint8), "depth": np.ones((3, 4), np.float16)})
+    data = path.read_bytes()
+    path.write_bytes(data[: int(share * len(data))])
+    with pytest.raises(OutputError, match=r"room_00003.*render again"):
+        read_block(path)
+
+
+def test_a_flipped_byte_in_a_picture_is_found_out(tmp_path: Path) -> None:
+    path = tmp_path / "room_00004.npz"
+    dataset.write_block(path, {"rgb": np.random.default_rng(0).integers(0, 255, 5000, dtype=np.uint8)})
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    path.write_bytes(bytes(data))
+    with pytest.raises(OutputError, match="room_00004"):
+        read_block(path)
+
+
+def test_a_missing_block_is_one_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="room_00009"):
+        read_block(block_path(tmp_path, 9))
+
+
+def test_blocks_read_back_bit_by_bit(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    arrays = {"rgb": rng.integers(0, 255, (2, 4, 5, 3), dtype=np.uint8), "depth": rng.random((2, 4, 5)).astype(np.float16)}
+    dataset.write_block(tmp_path / "a.npz", arrays)
+    for name, array in read_block(tmp_path / "a.npz").items():
+        assert array.dtype == arrays[name].dtype
+        np.testing.assert_array_equal(array, arrays[name])
+    assert [p.name for p in tmp_path.iterdir()] == ["a.npz"]
+
+
+@pytest.mark.parametrize("level", [0.0, 0.1, 0.35])
+def test_dull_views_are_drawn_again_until_patience_ends(level: float, room_of: Callable[..., Room]) -> None:
+    """A renderer that sees only a near wall: eight draws per wanted view, then what comes is taken."""
+
+    class Near:
+        calls = 0
+
+        def render(self, T: np.ndarray, fov_y: float) -> Rendering:
+            self.calls += 1
+            assert 40 <= np.degrees(fov_y) <= 80 and T.shape == (4, 4)
+            image = np.full((4, 4), level, np.float32)
+            return Rendering(np.zeros((4, 4, 3), np.uint8), image, np.zeros((4, 4), np.int32))
+
+    renderer = Near()
+    views = list(dataset._useful_views(np.random.default_rng(0), renderer, room_of(0, "plain"), 3))  # type: ignore[arg-type]
+    assert len(views) == 3 and renderer.calls == 8 * 3 + 2

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from ego_perception.bag import BagReader
+from ego_perception.bag import BagReader, BagSource, FrameBagSink, FrameTopics
 from ego_perception.cli import sim as verb
 from ego_perception.data import Frame
 from ego_perception.data.folder import FolderSource
@@ -99,6 +103,7 @@ def test_the_verb_records_a_bag_with_truth(tmp_path: Path) -> None:
     assert counts == {"/camera/image_raw/compressed": 2, "/camera/camera_info": 2, "/sim/depth/image": 2, "/sim/pose": 2}
 
 
+@pytest.mark.slow
 def test_the_verb_records_the_same_bytes_twice(tmp_path: Path) -> None:
     for name in ("a/clip", "b/clip"):
         assert CliRunner().invoke(verb.app, ["3", "-o", str(tmp_path / name), *SMALL, "--image", "raw"]).exit_code == 0
@@ -120,3 +125,77 @@ def test_the_verb_refuses_impossible_values_and_leaves_nothing(tmp_path: Path, b
     result = CliRunner().invoke(verb.app, ["3", "-o", str(tmp_path / "clip"), *SMALL, *bad])
     assert isinstance(result.exception, ConfigError)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("image", "largest"), [("raw", 0), ("jpeg", 60)])
+def test_a_bag_reads_back_as_the_clip(small_sim: EgoSim, tmp_path: Path, image: str, largest: int) -> None:
+    sink = FrameBagSink(tmp_path / "clip", FrameTopics(world_frame="sim_world"), image=image)
+    frames = [small_sim.frame(i) for i in (0, 5, 9)]
+    for frame in frames:
+        sink.write(frame)
+    sink.close()
+    source = BagSource(tmp_path / "clip")
+    assert source.has_truth
+    for read, frame in zip(source, frames, strict=True):
+        assert isinstance(read, Frame) and read.camera is not None and read.truth is not None and frame.truth is not None
+        assert read.stamp_ns == frame.stamp_ns and pytest.approx(small_sim.camera.K) == read.camera.K
+        assert read.truth.depth is not None and read.truth.T_world_cam is not None and frame.truth.T_world_cam is not None
+        np.testing.assert_allclose(read.truth.depth, frame.truth.depth, atol=0.00051)  # whole millimetres
+        np.testing.assert_allclose(read.truth.T_world_cam, frame.truth.T_world_cam, atol=1e-12)
+        difference = np.abs(read.rgb.astype(int) - frame.rgb)
+        assert difference.max() <= largest or (image == "jpeg" and difference.mean() < 4)
+    source.close()
+
+
+def test_a_folder_has_the_files_of_7_scenes(small_sim: EgoSim, tmp_path: Path) -> None:
+    writer = FolderWriter(tmp_path / "clip", small_sim.camera)
+    frame = small_sim.frame(7)
+    writer.write(frame)
+    writer.write(replace(small_sim.frame(8), truth=None))
+    assert sorted(p.name for p in (tmp_path / "clip").iterdir()) == [
+        "camera-intrinsics.txt", "frame-000007.color.jpg", "frame-000007.depth.png", "frame-000007.pose.txt",
+        "frame-000008.color.jpg",
+    ]  # fmt: skip
+    np.testing.assert_allclose(np.loadtxt(tmp_path / "clip" / "camera-intrinsics.txt"), small_sim.camera.K, rtol=1e-8)
+    stored = cv2.imread(str(tmp_path / "clip" / "frame-000007.depth.png"), cv2.IMREAD_UNCHANGED)
+    assert frame.truth is not None and frame.truth.depth is not None
+    np.testing.assert_array_equal(stored, export.millimetres(frame.truth.depth))
+    assert stored.dtype == np.uint16
+
+
+@pytest.mark.parametrize("form", ["bag", "folder"])
+def test_an_interrupted_verb_leaves_the_partial_recording_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str, small_sim: EgoSim
+) -> None:
+    """Ctrl-C at the third frame."""
+
+    def frames(_simulator: object, *_: object, **__: object) -> Iterator[Frame]:
+        yield small_sim.frame(0)
+        yield small_sim.frame(1)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(verb, "track", frames)
+    monkeypatch.setattr("ego_perception.simulation.EgoSim", lambda _: contextlib.nullcontext([None] * 3), raising=False)
+    CliRunner().invoke(verb.app, ["3", "-o", str(tmp_path / "clip"), "--as", form, *SMALL])
+    assert [p.name for p in tmp_path.iterdir()] == ["clip.partial"]
+    partial = tmp_path / "clip.partial" / "clip"
+    if form == "bag":
+        with BagReader(partial) as reader:
+            assert sum(m.topic == "/camera/camera_info" for m in reader.messages()) == 2
+    else:
+        assert len(list(FolderSource(partial))) == 2
+
+
+def test_the_next_recording_replaces_a_partial_one(tmp_path: Path) -> None:
+    (tmp_path / "clip.partial" / "clip").mkdir(parents=True)
+    (tmp_path / "clip.partial" / "clip" / "old").write_text("old")
+    with whole_or_partial(tmp_path / "clip") as path:
+        path.mkdir()
+        (path / "new").write_text("new")
+    assert [p.name for p in tmp_path.rglob("*") if p.is_file()] == ["new"]
+
+
+def test_a_place_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="cannot write"), whole_or_partial(tmp_path / "file" / "clip"):
+        pass

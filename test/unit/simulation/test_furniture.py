@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
 import pytest
 
+from ego_perception.geometry import so3_exp
 from ego_perception.simulation import clutter, decor, furniture
-from ego_perception.simulation.assembly import Assembly, Rect, Support, placed_parts, placed_supports
+from ego_perception.simulation.assembly import Assembly, Part, Rect, Shape, Support, placed_parts, placed_supports
 from ego_perception.simulation.materials import MaterialBook, Role
 
 AT_WALL = ("sofa", "bed", "shelf", "cabinet", "dresser", "desk", "tv_stand", "counter")
@@ -115,3 +117,144 @@ def test_every_role_has_a_finish(role: Role) -> None:
     material = book.materials[book.pick(role)]
     assert all(0 <= v <= 1 for v in material.rgb) and material.repeat >= 0
     assert material.image is None or material.image.dtype == np.uint8
+
+
+def _outline(part: Part) -> np.ndarray:
+    """(N, 3) points of a part's surface, turned as the scene turns it."""
+    if part.shape is Shape.BOX:
+        local = np.array(list(itertools.product((-1, 1), repeat=3)), float)
+    else:
+        angle = np.linspace(0, 2 * math.pi, 16, endpoint=False)
+        ring = np.stack([np.cos(angle), np.sin(angle), np.zeros(16)], axis=1)
+        ends = (
+            [ring + np.array([0, 0, z]) for z in (-1, 1)] if part.shape is Shape.CYLINDER else [ring, [[0, 0, 1]], [[0, 0, -1]]]
+        )
+        local = np.concatenate(ends)
+    R = so3_exp(np.array([0.0, 0.0, part.yaw_rad])) @ so3_exp(np.array([part.tilt_rad, 0.0, 0.0]))
+    return local * part.half @ R.T + part.center
+
+
+@pytest.mark.parametrize("name", AT_WALL + FREE)
+@pytest.mark.parametrize("yaw", [0.0, 0.4, -2.1])
+def test_every_footprint_contains_its_geometry(name: str, yaw: float) -> None:
+    for seed in range(4):
+        a = _make(name, seed)
+        box = a.footprint(0.7, -0.4, yaw).grown(1e-9)
+        points = np.concatenate([_outline(p) for p in placed_parts(a.parts, 0.7, -0.4, yaw)])
+        assert box.x0 <= points[:, 0].min() and points[:, 0].max() <= box.x1
+        assert box.y0 <= points[:, 1].min() and points[:, 1].max() <= box.y1
+
+
+@pytest.mark.parametrize("name", AT_WALL + FREE)
+def test_equal_seeds_give_equal_pieces_and_others_differ(name: str) -> None:
+    assert _make(name, 3).parts == _make(name, 3).parts
+    assert _make(name, 3).parts != _make(name, 4).parts
+
+
+@pytest.mark.parametrize(
+    ("name", "low", "high"),
+    [
+        ("table", 0.69, 0.79),
+        ("coffee_table", 0.35, 0.49),
+        ("desk", 0.70, 0.77),
+        ("dresser", 0.69, 1.01),
+        ("counter", 0.85, 0.98),
+    ],
+)
+def test_worktops_are_at_the_usual_height(name: str, low: float, high: float) -> None:
+    for seed in range(12):
+        tops = [s for s in _make(name, seed).supports if s.is_worktop]
+        assert len(tops) == 1 and low < tops[0].center[2] < high
+
+
+@pytest.mark.parametrize("name", AT_WALL + FREE)
+def test_every_surface_is_the_top_of_a_part(name: str) -> None:
+    """Looked at 5 cm beside its middle, where two cushions may leave a gap."""
+    for seed in range(8):
+        a = _make(name, seed)
+        for support in a.supports:
+            tops = [
+                p.center[2] + p.half[2]
+                for p in a.parts
+                if abs(support.center[0] + 0.05 - p.center[0]) <= p.half[0]
+                and abs(support.center[1] - p.center[1]) <= p.half[1]
+            ]
+            assert min(abs(top - support.center[2]) for top in tops) < 0.02
+
+
+@pytest.mark.parametrize("seats", [1, 2, 3])
+def test_a_sofa_grows_with_its_seats(seats: int) -> None:
+    rng = np.random.default_rng(0)
+    a = furniture.sofa(rng, MaterialBook(rng, size=64), seats=seats)
+    assert a.kind == ("sofa" if seats > 1 else "armchair")
+    box = a.footprint()
+    assert box.x1 - box.x0 == pytest.approx(0.66 * seats + 0.31, abs=0.02)
+
+
+def test_sizes_that_are_asked_for_are_kept() -> None:
+    rng = np.random.default_rng(0)
+    a = furniture.table(rng, MaterialBook(rng, size=64), height=0.5, half=(0.4, 0.3))
+    assert a.height == pytest.approx(0.5) and a.supports[0].half == pytest.approx((0.38, 0.285))
+    for name in ("shelf", "cabinet", "dresser"):
+        box = getattr(furniture, name)(rng, MaterialBook(rng, size=64), 0.3).footprint()
+        assert box.x1 - box.x0 == pytest.approx(0.6, abs=0.04)
+
+
+@pytest.mark.parametrize("width", [0.2, 0.5, 1.3])
+def test_doors_cover_their_front_without_overlap(width: float) -> None:
+    a = Assembly("test", np.random.default_rng(0), MaterialBook(np.random.default_rng(0), size=16))
+    furniture.doors(a, width, 0.1, 0.9, -0.5, 0, 1)
+    leaves = sorted((p.center[0] - p.half[0], p.center[0] + p.half[0]) for p in a.parts if p.material == 0)
+    assert leaves[0][0] == pytest.approx(-width + 0.005) and leaves[-1][1] == pytest.approx(width - 0.005)
+    for (_, right), (left, _) in itertools.pairwise(leaves):
+        assert left - right == pytest.approx(0.01)
+    handles = [p for p in a.parts if p.material == 1]
+    assert len(handles) == len(leaves) and all(p.center[1] < -0.5 for p in handles)
+
+
+@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("is_worktop", [True, False])
+def test_things_on_one_surface_keep_apart(seed: int, is_worktop: bool) -> None:
+    """Centres are at least 0.8 of the two half diagonals apart; rows of books count with their width."""
+    rng = np.random.default_rng(seed)
+    support = Support((0, 0, 0.7), (0.6, 0.15), 0.3, is_worktop)
+    placed = []
+    for item, x, y, _ in clutter.scatter(rng, MaterialBook(rng, size=64), support, 14):
+        box = item.footprint()
+        placed.append((item.kind, x, y, 0.5 * math.hypot(box.x1 - box.x0, box.y1 - box.y0), box.x1 - box.x0))
+    assert len(placed) >= 3
+    loose = [p for p in placed if not (p[0] == "books" and p[2] == 0.0)]
+    for (_, ax, ay, ar, _), (_, bx, by, br, _) in itertools.combinations(loose, 2):
+        assert math.hypot(ax - bx, ay - by) > 0.8 * (ar + br)
+    assert is_worktop is False or len(loose) == len(placed)
+
+
+@pytest.mark.parametrize("room", [0.06, 0.15, 0.4])
+def test_every_thing_stands_on_its_surface_and_fits_below_the_next(room: float) -> None:
+    kinds = set()
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        item = clutter.thing(rng, MaterialBook(rng, size=64), room)
+        kinds.add(item.kind)
+        assert min(p.center[2] - p.half[2] for p in item.parts) == pytest.approx(0.0, abs=0.011)
+        assert item.height <= 1.25 * room + 0.02
+        box = item.footprint()
+        assert max(abs(v) for v in (box.x0, box.y0, box.x1, box.y1)) < 0.25
+    assert len(kinds) >= 9
+
+
+@pytest.mark.parametrize("name", ["picture", "clock", "wall_shelf", "calendar", "coat_hooks", "radiator"])
+def test_hangings_touch_the_wall_and_do_not_stick_out_far(name: str) -> None:
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        box = getattr(decor, name)(rng, MaterialBook(rng, size=64)).footprint()
+        assert abs(box.y1) < 0.002 or name in ("radiator", "clock")
+        assert -0.25 < box.y0 < box.y1 <= 0.002
+
+
+def test_a_ceiling_lamp_hangs_from_the_ceiling() -> None:
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        lamp = decor.ceiling_lamp(rng, MaterialBook(rng, size=64))
+        assert lamp.height == pytest.approx(0.0)
+        assert -0.6 < min(p.center[2] - p.half[2] for p in lamp.parts) < -0.2

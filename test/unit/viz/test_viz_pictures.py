@@ -122,3 +122,18 @@ def test_data_uri_carries_the_content() -> None:
     head, _, body = uri.partition(",")
     assert head == "data:image/png;base64"
     assert base64.b64decode(body) == b"\x00\x01abc"
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1, 0.5, 0.999, 1.0])
+def test_confidence_and_error_take_the_nearest_of_256_colours(value: float) -> None:
+    image = np.full((2, 2), value, np.float32)
+    assert pictures.colour_confidence(image)[0, 0].tolist() == level(value, cv2.COLORMAP_CIVIDIS)
+    assert pictures.colour_error(2 * image, 2.0)[0, 0].tolist() == level(value, cv2.COLORMAP_MAGMA)
+
+
+@pytest.mark.parametrize("inverse", [0.25, 0.5, 0.75])
+def test_depth_colours_are_even_in_inverse_depth(inverse: float) -> None:
+    near, far = 0.5, 8.0
+    depth = 1.0 / (1 / far + inverse * (1 / near - 1 / far))
+    found = pictures.colour_depth(np.full((1, 1), depth, np.float64), near, far)[0, 0].astype(int)
+    assert np.abs(found - level(inverse, cv2.COLORMAP_TURBO)).max() <= 6

@@ -7,13 +7,16 @@ from dataclasses import replace
 from xml.etree import ElementTree
 
 import cv2
+import matplotlib as mpl
 import numpy as np
 import pytest
 
 from ego_perception.data import TrackingState
+from ego_perception.geometry import umeyama
 from ego_perception.runtime.latency import StageLatency
 from ego_perception.viz import plots
 from ego_perception.viz.content import Interval, Paths, ResultContent
+from ego_perception.viz.upright import level_rotation
 
 STAGES = [StageLatency("track", 100, 5.0, 5.0, 8.0, 9.0), StageLatency("total", 100, 20.0, 20.0, 31.5, 40.0)]
 LOST = Interval(1.0, 2.0, TrackingState.LOST, "blackout")
@@ -102,3 +105,55 @@ def test_svg_is_well_formed_without_addresses_and_in_the_pages_colour(paths: Pat
 def test_svg_is_the_same_every_time(paths: Paths) -> None:
     first, second = (plots.to_svg(plots.trajectory_plot(paths), "path") for _ in range(2))
     assert first == second
+
+
+def test_the_plotted_alignment_is_umeyamas(content: ResultContent, paths: Paths) -> None:
+    """The drawn truth, taken back, is the truth; the errors are the distances after the least-squares similarity."""
+    estimate, truth = content.reader.trajectory, content.reader.truth
+    assert estimate is not None and truth is not None and content.alignment is not None
+    mine = np.isin(estimate.stamps_ns, truth.stamps_ns)
+    pairs = estimate.positions[mine], truth.positions[np.isin(truth.stamps_ns, estimate.stamps_ns)]
+    similarity = umeyama(*pairs)
+    np.testing.assert_allclose(content.alignment.R, similarity.R, atol=1e-9)
+    np.testing.assert_allclose(content.alignment.t, similarity.t, atol=1e-9)
+    assert content.alignment.scale == paths.scale == pytest.approx(similarity.scale)
+    np.testing.assert_allclose(paths.error_m, np.linalg.norm(similarity.apply(pairs[0]) - pairs[1], axis=1), atol=1e-9)
+    level = level_rotation(content.up)
+    np.testing.assert_allclose(paths.estimate, similarity.scale * estimate.positions @ level.T, atol=1e-9)
+    assert paths.truth is not None
+    np.testing.assert_allclose(paths.truth @ level @ similarity.R.T + similarity.t, truth.positions, atol=1e-9)
+
+
+@pytest.mark.parametrize("state", [TrackingState.DEGRADED, TrackingState.LOST, TrackingState.UNKNOWN])
+def test_a_shade_spans_its_interval_in_its_states_colour(state: TrackingState) -> None:
+    t = np.linspace(0, 4, 9)
+    axes = plots.error_plot((t, t), None, [Interval(1.0, 2.5, state, "")], 4.0).axes[0]
+    patch = axes.patches[0]
+    assert (patch.get_x(), patch.get_width()) == pytest.approx((1.0, 1.5))
+    assert mpl.colors.to_hex(patch.get_facecolor()) == plots.STATE_COLOURS[state]
+    assert axes.get_xlim() == pytest.approx((0.0, 4.0)) and axes.get_ylim()[0] == 0.0
+
+
+def test_nothing_to_plot_still_gives_a_panel_with_its_shades() -> None:
+    figure = plots.error_plot(None, (np.zeros(0), np.zeros(0)), [LOST], 4.0)
+    assert len(figure.axes) == 1 and len(figure.axes[0].patches) == 1 and not figure.axes[0].lines
+    assert plots.latency_plot([]).axes[0].get_xlim()[1] > 0
+
+
+def test_a_slow_tail_below_the_median_is_drawn_at_the_median() -> None:
+    axes = plots.latency_plot([StageLatency("odd", 3, 5.0, 5.0, 2.0, 9.0)]).axes[0]
+    assert [t.get_text() for t in axes.texts] == ["5.0 / 5.0"]
+
+
+@pytest.mark.parametrize("name", ["a", "b"])
+def test_two_figures_of_a_page_share_no_identifier(name: str) -> None:
+    svg = plots.to_svg(plots.latency_plot(STAGES), name)
+    assert all(i.startswith(f"{name}-") for i in re.findall(r'\bid="([^"]+)"', svg))
+
+
+@pytest.mark.parametrize("text", ["<script>", 'a"b', "a & b", "</svg>"])
+def test_hostile_stage_names_stay_text(text: str) -> None:
+    svg = plots.to_svg(plots.latency_plot([StageLatency(text, 1, 1.0, 1.0, 1.0, 1.0)]), "x")
+    root = ElementTree.fromstring(svg)
+    assert text in "".join(root.itertext())
+    assert "script" not in {element.tag for element in root.iter()}

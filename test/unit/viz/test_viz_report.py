@@ -69,8 +69,20 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def html(result_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
-    out = shutil.copytree(result_folder, tmp_path_factory.mktemp("report") / "out")
+def reported(result_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return shutil.copytree(result_folder, tmp_path_factory.mktemp("report") / "out")
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out renderings and plots, which take most of the time, where a test looks at other parts."""
+    monkeypatch.setattr("ego_perception.viz.report.render_views", lambda _: [])
+    monkeypatch.setattr("ego_perception.viz.plots.to_svg", lambda _figure, _name: "<svg></svg>")
+
+
+@pytest.fixture(scope="module")
+def html(reported: Path) -> str:
+    out = reported
     path = write_report(out)
     assert path == out / "report.html"
     assert not list(out.glob(".report*"))
@@ -114,6 +126,7 @@ def test_text_from_files_is_escaped(html: str, page: Page) -> None:
     assert "no known place in <view> & sight" in page.text
 
 
+@pytest.mark.usefixtures("quick")
 def test_hostile_names_stay_text(tmp_path: Path) -> None:
     out = write_result(tmp_path / "a'b", num_frames=2, source="<script>alert(1)</script>")
     run = json.loads((out / "run.json").read_text())
@@ -127,10 +140,11 @@ def test_hostile_names_stay_text(tmp_path: Path) -> None:
     assert all(a.startswith(("data:image/", "#")) for a in page.addresses)
 
 
-def test_same_result_same_page(result_folder: Path) -> None:
-    assert build_report(ResultContent(result_folder)) == build_report(ResultContent(result_folder))
+def test_same_result_same_page(reported: Path, html: str) -> None:
+    assert build_report(ResultContent(reported)) == html
 
 
+@pytest.mark.usefixtures("quick")
 def test_without_truth_the_page_says_so(tmp_path: Path) -> None:
     page = Page(build_report(ResultContent(write_result(tmp_path / "out", with_truth=False))))
     assert "no ground truth" in page.text
@@ -159,6 +173,7 @@ def test_result_without_frames_gives_a_page(tmp_path: Path) -> None:
     assert "How to reproduce" in page.headings
 
 
+@pytest.mark.usefixtures("quick")
 def test_several_maps_are_mentioned(result_folder: Path, tmp_path: Path) -> None:
     out = shutil.copytree(result_folder, tmp_path / "out")
     log = out / "frames" / "frames.jsonl"
@@ -171,6 +186,7 @@ def test_report_of_no_result_is_an_error(tmp_path: Path) -> None:
         write_report(tmp_path)
 
 
+@pytest.mark.usefixtures("quick")
 def test_report_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     out = write_result(tmp_path / "out", num_frames=1)
     (out / "report.html").mkdir()
@@ -202,3 +218,87 @@ def test_names_and_leaves() -> None:
 @pytest.mark.parametrize("stored", [None, {}, "x", [1], [{"stage": "a"}]])
 def test_latency_that_is_no_list_of_stages_is_empty(stored: object) -> None:
     assert read_latency(stored) == []
+
+
+HOSTILE = "</td><script>alert('x')</script><img src=x onerror=y>&\""
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize(
+    "keys",
+    [("source",), ("verb",), ("version",), ("status",), ("parameters", "name"), ("weights", "file"), ("environment", "commit"),
+     ("environment", "python"), ("counters", "lost")],
+)  # fmt: skip
+def test_hostile_text_in_any_field_of_the_run_stays_text(reported: Path, tmp_path: Path, keys: tuple[str, ...]) -> None:
+    out = shutil.copytree(reported, tmp_path / "out")
+    run = json.loads((out / "run.json").read_text())
+    inner = run
+    for key in keys[:-1]:
+        inner = inner.setdefault(key, {})
+    inner[keys[-1]] = HOSTILE
+    (out / "run.json").write_text(json.dumps(run))
+    page = Page(build_report(ResultContent(out)))
+    assert "script" not in page.tags
+    assert all(a.startswith(("data:image/", "#")) for a in page.addresses)
+    assert HOSTILE in page.text or keys == ("verb",) or "'\"'\"'" in page.text
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("where", ["key", "value"])
+@pytest.mark.parametrize("group", ["parameters", "weights", "environment", "counters"])
+def test_hostile_keys_and_nested_values_stay_text(reported: Path, tmp_path: Path, group: str, where: str) -> None:
+    out = shutil.copytree(reported, tmp_path / "out")
+    run = json.loads((out / "run.json").read_text())
+    run[group] = {HOSTILE: 1} if where == "key" else {"a": {"b": [HOSTILE]}} if group != "counters" else {"a": HOSTILE}
+    (out / "run.json").write_text(json.dumps(run))
+    page = Page(build_report(ResultContent(out)))
+    assert "script" not in page.tags and "alert(" in page.text
+
+
+@pytest.mark.usefixtures("quick")
+def test_hostile_reasons_of_frames_stay_text_in_table_strip_and_ribbon(reported: Path, tmp_path: Path) -> None:
+    out = shutil.copytree(reported, tmp_path / "out")
+    log = out / "frames" / "frames.jsonl"
+    lines = [json.loads(line) | {"reason": HOSTILE} for line in log.read_text().splitlines()]
+    log.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    page = Page(build_report(ResultContent(out)))
+    assert "script" not in page.tags and page.text.count("alert(") == 2, "one row for each interval"
+
+
+@pytest.mark.usefixtures("quick")
+def test_hostile_notes_of_the_scores_stay_text(reported: Path, tmp_path: Path) -> None:
+    out = shutil.copytree(reported, tmp_path / "out")
+    metrics = json.loads((out / "metrics.json").read_text())
+    (out / "metrics.json").write_text(json.dumps(metrics | {"notes": [HOSTILE]}))
+    page = Page(build_report(ResultContent(out)))
+    assert "script" not in page.tags and HOSTILE in page.text
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize(
+    ("missing", "said"),
+    [("cloud.ply", "No point was fused"), ("trajectory.tum", "No camera pose was found"), ("timing.json", "Dropped"),
+     ("truth.tum", "ATE RMSE after Sim(3)"), ("metrics.json", "No metrics")],
+)  # fmt: skip
+def test_each_missing_part_is_said_and_the_rest_is_shown(reported: Path, tmp_path: Path, missing: str, said: str) -> None:
+    out = shutil.copytree(reported, tmp_path / "out")
+    (out / missing).unlink()
+    page = Page(build_report(ResultContent(out)))
+    assert said in page.text
+    assert page.headings[-1] == "How to reproduce" and "Frames over time" in page.headings
+
+
+@pytest.mark.usefixtures("quick")
+def test_the_ribbon_places_each_interval_by_its_share_of_the_time(reported: Path) -> None:
+    html = build_report(ResultContent(reported))
+    marks = re.findall(r'<i style="left:([\d.]+)%;width:([\d.]+)%', html)
+    expected = [(50 / 1.1, 20 / 1.1), (70 / 1.1, 10 / 1.1)]
+    for (left, width), (at, share) in zip(marks, expected, strict=True):
+        assert (float(left), float(width)) == pytest.approx((at, share), abs=0.01)
+
+
+@pytest.mark.parametrize("kept", [0, 1, 3])
+def test_latency_keeps_whole_entries_alone(kept: int) -> None:
+    whole = {"stage": "a", "count": 3, "last_ms": 1.0, "p50_ms": 2.0, "p95_ms": 3.0, "p99_ms": 4.0}
+    stages = read_latency([*[whole] * kept, {"stage": "b"}, None, {**whole, "extra": 1}])
+    assert [(s.stage, s.p95_ms) for s in stages] == [("a", 3.0)] * (kept + 1)

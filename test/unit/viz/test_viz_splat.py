@@ -80,3 +80,43 @@ def test_look_at_straight_down_still_has_axes() -> None:
         np.testing.assert_allclose(T[:3, 2], [0, 0, -1], atol=1e-12)
     with pytest.raises(ValueError, match="away from its eye"):
         look_at(np.zeros(3), np.zeros(3))
+
+
+@pytest.mark.parametrize(("x", "y", "z"), [(0.0, 0.0, 1.0), (0.4, 0.3, 1.0), (-0.9, 0.6, 2.0), (1.0, -0.7, 4.0)])
+@pytest.mark.parametrize("moved", [(0.0, 0.0, 0.0), (0.2, -0.1, -0.5)])
+def test_points_land_where_the_camera_projects_them(x: float, y: float, z: float, moved: tuple[float, float, float]) -> None:
+    T = np.eye(4)
+    T[:3, 3] = moved
+    picture = render([cloud([(x + moved[0], y + moved[1], z + moved[2])], [RED])], CAMERA, T, PLAIN)
+    u, v = np.round(CAMERA.project(np.array([x, y, z]))).astype(int)
+    assert np.argwhere(picture.any(axis=2)).tolist() == [[v, u]]
+
+
+@pytest.mark.parametrize(("size_m", "z", "side"), [(0.05, 2.0, 1), (0.1, 2.0, 2), (0.15, 2.0, 3), (0.1, 1.0, 4), (5.0, 1.0, 9)])
+def test_a_splats_side_falls_with_distance_and_is_bounded(size_m: float, z: float, side: int) -> None:
+    picture = render([cloud([(0, 0, z)], [RED], size_m)], CAMERA, np.eye(4), PLAIN)
+    assert (picture[..., 0] == 255).sum() == side**2
+
+
+def test_a_near_surface_hides_all_of_a_far_one() -> None:
+    u, v = np.meshgrid(np.arange(41), np.arange(31))
+    rays = np.stack([(u - 20) / 40, (v - 15) / 40, np.ones_like(u)], axis=-1).reshape(-1, 3).astype(np.float32)
+    near, far = (Cloud(z * rays, np.full((len(rays), 3), c, np.uint8), 0.03) for z, c in ((1.0, GREEN), (3.0, RED)))
+    for order in ([near, far], [far, near]):
+        picture = render(order, CAMERA, np.eye(4), PLAIN)
+        assert (picture == GREEN).all()
+
+
+@pytest.mark.parametrize("factor", [2, 3])
+def test_supersampling_blends_the_edge_of_a_point(factor: int) -> None:
+    picture = render([cloud([(0.0, 0.0, 1.0)], [RED])], CAMERA, np.eye(4), Style((0, 0, 0), factor, 0.0))
+    assert picture.shape == (31, 41, 3)
+    assert picture[..., 0].astype(int).sum() == pytest.approx(255 / factor**2, abs=1.5)
+
+
+@pytest.mark.parametrize("lighting", [0.0, 6.0])
+def test_a_flat_wall_keeps_its_colour_under_any_light(lighting: float) -> None:
+    x, y = np.meshgrid(np.linspace(-1, 1, 150), np.linspace(-1, 1, 150))
+    points = np.stack([x, y, np.ones_like(x)], axis=-1).reshape(-1, 3).astype(np.float32)
+    wall = Cloud(points, np.full((len(points), 3), 180, np.uint8), 0.05)
+    assert np.abs(render([wall], CAMERA, np.eye(4), Style((0, 0, 0), 1, lighting)).astype(int) - 180).max() <= 1
