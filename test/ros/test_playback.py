@@ -250,7 +250,7 @@ def test_player_plays_a_folder_and_finishes(graph: Graph, namespace: str, observ
 
 @pytest.mark.parametrize(
     ("source", "message"),
-    [("", "set the parameter source"), ("sim:abc", "after sim: comes a seed"), ("/no/such/bag", "does not exist")],
+    [("", "set the parameter source"), ("sim:abc", "sim:SEED"), ("/no/such/bag", "is no file or folder")],
 )
 def test_player_says_what_it_cannot_play(namespace: str, source: str, message: str) -> None:
     arguments = ["--ros-args", "-p", f"source:='{source}'"] if source else []
