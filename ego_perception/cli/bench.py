@@ -37,7 +37,7 @@ class Subject(str, enum.Enum):
 @app.command(help="Measure on this machine; keep it otherwise idle. Exit code 1 where a target is missed.")
 def bench(
     subjects: Annotated[list[Subject] | None, typer.Argument(help="What to measure; everything if left out.")] = None,
-    seconds: Annotated[float, typer.Option(min=2.0, help="Length of the live measurements.")] = 30.0,
+    seconds: Annotated[float, typer.Option(min=2.0, help="Length of the live measurements.")] = 20.0,
     minutes: Annotated[float, typer.Option(min=0.5, help="Stream time of the memory measurement.")] = 10.0,
     seed: Annotated[int, typer.Option(help="EgoSim clip that is played.")] = 10501,
     output: Annotated[Path | None, typer.Option("--json", help="Also write the rows to this file.")] = None,
@@ -63,10 +63,11 @@ def measure(subject: Subject, seed: int, seconds: float, minutes: float) -> list
     if subject is Subject.CLOUD:
         return cloud.cloud_rows()
     if subject is Subject.IDLE:
-        return live.idle_rows(min(seconds, 20.0))
+        return live.idle_rows(seconds)
     if subject is Subject.LIVE:
         with tempfile.TemporaryDirectory() as folder:
-            return live.live_rows(record(Path(folder) / "clip", seed), seconds)
+            recording = record(Path(folder) / "clip", seed, live.recording_s(seconds))
+            return live.live_rows(recording, seconds)
     frames = clip(seed)
     if subject is Subject.MEMORY:
         return memory.memory_rows(frames, minutes)
@@ -81,11 +82,11 @@ def clip(seed: int) -> list[Frame]:
         return [replace(frame, truth=None) for frame in simulator]
 
 
-def record(path: Path, seed: int) -> Path:
-    """Ten seconds of EgoSim as a bag of raw images."""
+def record(path: Path, seed: int, seconds: float) -> Path:
+    """A walk in EgoSim as a bag of raw images."""
     from ego_perception.cli.sim import Picture, sim
 
-    sim(seed, path, image=Picture.RAW)
+    sim(seed, path, seconds=seconds, image=Picture.RAW)
     return path
 
 
