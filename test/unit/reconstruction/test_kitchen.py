@@ -71,10 +71,10 @@ def depth_scores(clip: Any, estimates: list[SceneEstimate]) -> tuple[float, floa
 def test_kitchen_figures(clip: Any, refine: bool) -> None:
     estimates = reconstruct(clip, intrinsics__refine=refine)
     assert all(e.T_world_cam is not None for e in estimates)
-    assert ate_m(clip, estimates) < 0.06
+    assert ate_m(clip, estimates) < 0.05
     abs_rel, within = depth_scores(clip, estimates)
-    assert abs_rel < 0.16
-    assert within > 0.77
+    assert abs_rel < 0.15
+    assert within > 0.80
     fx = estimates[-1].camera.fx
     assert fx == pytest.approx(548, rel=0.04) if refine else fx == pytest.approx(585)
 
@@ -103,4 +103,4 @@ def test_recovery_on_the_old_map_within_two_seconds(clip: Any, change: Change) -
     assert sum(e.state is not TrackingState.TRACKING for e in disturbed) >= 10
     assert any(e.state is TrackingState.TRACKING for e in estimates[75:105])
     assert {e.map_id for e in estimates} == {0}
-    assert ate_m(clip, estimates) < 0.10
+    assert ate_m(clip, estimates) < 2 * 0.044  # at most twice that of the undisturbed clip
