@@ -148,10 +148,11 @@ def check_profile(environ: Mapping[str, str]) -> Check:
 
 def check_weights(folder: Path | None = None) -> list[Check]:
     """Every shipped weight file against its checksum."""
-    from ego_perception.weights import models_folder, read_manifest, verify_weights
+    from ego_perception.resources import models_dir
+    from ego_perception.weights import read_manifest, verify_weights
 
     try:
-        models = folder or models_folder()
+        models = folder or models_dir()
         entries = read_manifest(models)
     except EgoPerceptionError as error:
         return [Check("weights", Status.FAIL, str(error))]

@@ -12,10 +12,10 @@ import typer
 import yaml
 
 from ego_perception.errors import ConfigError, WeightsError
+from ego_perception.resources import models_dir
 from ego_perception.weights import (
     ManifestEntry,
     WeightsInfo,
-    models_folder,
     read_info,
     read_manifest,
     sha256_of,
@@ -54,7 +54,7 @@ def weights(
     elif action == "export":
         _export(_find(name, models), output, size)
     else:
-        enter(Path(name), models or models_folder())
+        enter(Path(name), models or models_dir())
 
 
 def _list(models: Path | None) -> None:
@@ -65,7 +65,7 @@ def _list(models: Path | None) -> None:
 
 
 def _verify(models: Path | None, name: str) -> None:
-    folder = models or models_folder()
+    folder = models or models_dir()
     entries = [entry for entry in read_manifest(folder) if name in ("", entry.name)]
     if not entries:
         raise WeightsError(f"no weights named '{name}' in {folder / MANIFEST_NAME}; see `ego weights list`")

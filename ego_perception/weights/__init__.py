@@ -6,7 +6,6 @@
 from ego_perception.weights.info import WeightsInfo, read_info
 from ego_perception.weights.manifest import (
     ManifestEntry,
-    models_folder,
     read_manifest,
     sha256_of,
     shipped_weights,
@@ -17,7 +16,6 @@ from ego_perception.weights.manifest import (
 __all__ = [
     "ManifestEntry",
     "WeightsInfo",
-    "models_folder",
     "read_info",
     "read_manifest",
     "sha256_of",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import sys
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
@@ -12,6 +11,7 @@ from typing import Any, Final
 import yaml
 
 from ego_perception.errors import OutputError, WeightsError
+from ego_perception.resources import models_dir
 
 MANIFEST_NAME: Final = "manifest.yaml"
 MAX_BYTES: Final = 4 * 1024 * 1024
@@ -46,28 +46,13 @@ class ManifestEntry:
     metrics: dict[str, float] = field(default_factory=dict)
 
 
-def models_folder() -> Path:
-    """The folder of shipped weights: beside the package in a clone, under `share/` once installed.
-
-    Raises:
-        WeightsError: neither exists.
-    """
-    package = Path(__file__).resolve().parents[1]
-    places = [package.parent / "models"]
-    places += [prefix / "share" / "ego_perception" / "models" for prefix in (*package.parents[:5], Path(sys.prefix))]
-    for place in places:
-        if (place / MANIFEST_NAME).is_file():
-            return place
-    raise WeightsError(f"no models folder with a {MANIFEST_NAME} near {package}; install the package again")
-
-
 def read_manifest(folder: Path | None = None) -> list[ManifestEntry]:
     """Read and check the manifest.
 
     Raises:
         WeightsError: missing, unreadable, or with entries that lack fields or point outside the folder.
     """
-    path = (folder or models_folder()) / MANIFEST_NAME
+    path = (folder or models_dir()) / MANIFEST_NAME
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
@@ -123,7 +108,7 @@ def shipped_weights(name: str, folder: Path | None = None) -> Path:
     Raises:
         WeightsError: unknown name, or as `verify_weights`.
     """
-    place = folder or models_folder()
+    place = folder or models_dir()
     entries = read_manifest(place)
     for entry in entries:
         if entry.name == name:

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from ego_perception.errors import WeightsError
+from ego_perception.resources import models_dir
 from ego_perception.weights import (
     ManifestEntry,
     WeightsInfo,
-    models_folder,
     read_info,
     read_manifest,
     sha256_of,
@@ -98,7 +98,7 @@ def test_entries_cannot_point_elsewhere(folder: Path) -> None:
 
 
 def test_shipped_weights_are_intact_small_and_described() -> None:
-    folder = models_folder()
+    folder = models_dir()
     entries = read_manifest(folder)
     assert entries, "the package ships no weights"
     for entry in entries:
@@ -112,7 +112,7 @@ def test_shipped_weights_are_intact_small_and_described() -> None:
         assert tensors
 
 
-def test_nothing_else_lies_in_the_models_folder() -> None:
-    folder = models_folder()
+def test_nothing_else_lies_in_the_models_dir() -> None:
+    folder = models_dir()
     listed = {entry.file for entry in read_manifest(folder)}
     assert {p.name for p in folder.iterdir()} == listed | {MANIFEST_NAME, "README.md"}
