@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ego_perception.data.frame import Encoding, Frame, FrameTruth
+from ego_perception.data.frame import Encoding, Frame
 from ego_perception.data.images import read_depth, read_image
 from ego_perception.data.intrinsics import Intrinsics, find_intrinsics
 from ego_perception.data.listing import Entry, list_folder
+from ego_perception.data.truth import FrameTruth
 from ego_perception.errors import CalibrationError, FrameError, SourceError
 from ego_perception.geometry import PinholeCamera
 

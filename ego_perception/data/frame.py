@@ -1,4 +1,4 @@
-"""One image of the head-mounted camera, and the ground truth that may ride with it."""
+"""One image of the head-mounted camera."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ego_perception.data.truth import FrameTruth
 from ego_perception.errors import FrameError
 from ego_perception.geometry import PinholeCamera
 
@@ -20,19 +21,6 @@ class Encoding(enum.Enum):
     RGB = "rgb8"
     BGR = "bgr8"
     MONO = "mono8"
-
-
-@dataclass(frozen=True)
-class FrameTruth:
-    """Ground truth of one frame, for evaluation and display only: no estimator reads it.
-
-    Attributes:
-        depth: (H, W) float32 metres along the optical axis, 0 where unknown, or None.
-        T_world_cam: (4, 4) camera-to-world in the recording's own world, metres, optical axes, or None.
-    """
-
-    depth: NDArray[np.float32] | None = None
-    T_world_cam: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
+from ego_perception.geometry import make_transform
 from ego_perception.simulation import clutter, decor, furniture
 from ego_perception.simulation.assembly import Assembly, Label, Part, Rect, Support, placed_parts, placed_supports
 from ego_perception.simulation.config import EgoSimConfig
@@ -55,6 +57,27 @@ class Light:
     falloff: float = 0.0
 
 
+@dataclass(frozen=True, eq=False)
+class Movable:
+    """A thing small enough to be taken in a hand.
+
+    Attributes:
+        instance: the id that its parts carry in `Room.parts`.
+        T_world_object: (4, 4) where it stands at first; origin at the middle of its foot, z up.
+        size: (3,) full extent along its own axes, metres.
+    """
+
+    label: str
+    instance: int
+    T_world_object: NDArray[np.float64]
+    size: tuple[float, float, float]
+
+    @property
+    def id(self) -> str:
+        """A name that no other thing of the room has."""
+        return f"{self.label}_{self.instance}"
+
+
 @dataclass
 class Room:
     """A furnished room, before it becomes a MuJoCo model.
@@ -72,6 +95,7 @@ class Room:
     supports: list[Support] = field(default_factory=list)
     obstacles: list[Obstacle] = field(default_factory=list)
     lights: list[Light] = field(default_factory=list)
+    movables: list[Movable] = field(default_factory=list)
     ambient: float = 0.3
     headlight: float = 0.2
 
@@ -84,6 +108,14 @@ class Room:
         self.supports.extend(placed_supports(a.supports, x, y, yaw))
         if label is Label.FURNITURE:
             self.obstacles.append(Obstacle(a.kind, a.footprint(x, y, yaw), a.height, a.is_walkable))
+
+    def place_movable(self, a: Assembly, x: float, y: float, yaw: float, z: float) -> None:
+        """Put a small thing on a surface of height `z`."""
+        self.place(a, x, y, yaw, Label.OBJECT, z=z)
+        box = a.footprint()
+        c, s = math.cos(yaw), math.sin(yaw)
+        pose = make_transform([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]], (x, y, z))
+        self.movables.append(Movable(a.kind, len(self.names) - 1, pose, (box.x1 - box.x0, box.y1 - box.y0, a.height)))
 
     def is_free(self, rect: Rect) -> bool:
         """True where `rect` lies inside the walls and touches no furniture."""
@@ -265,7 +297,7 @@ def _clutter(rng: Rng, room: Room, config: EgoSimConfig) -> None:
         c, s = math.cos(support.yaw_rad), math.sin(support.yaw_rad)
         for item, x, y, yaw in clutter.scatter(rng, room.book, support, count):
             px, py = support.center[0] + c * x - s * y, support.center[1] + s * x + c * y
-            room.place(item, px, py, yaw + support.yaw_rad, Label.OBJECT, z=support.center[2])
+            room.place_movable(item, px, py, yaw + support.yaw_rad, support.center[2])
 
 
 def _decorate(rng: Rng, room: Room, walls: tuple[WallFrame, ...], openings: list[list[Opening]]) -> None:
