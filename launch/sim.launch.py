@@ -12,6 +12,8 @@ from launch_ros.substitutions import FindPackageShare
 
 ARGUMENTS = {
     "seed": ("7", "Which room and walk."),
+    "preset": ("default", "Looks: plain, default or hard."),
+    "others": ("-1", "Other people; -1 draws none to two from the seed."),
     "stamps": ("now", "now, or recording for the simulator's own time."),
     "publish_clock": ("false", "Send /clock, for nodes with use_sim_time."),
     "namespace": ("", "Namespace of the node."),
@@ -36,6 +38,8 @@ def generate_launch_description() -> LaunchDescription:
             {
                 "autostart": True,
                 "sim.seed": ParameterValue(value("seed"), value_type=int),
+                "sim.preset": value("preset"),
+                "sim.people.others": ParameterValue(value("others"), value_type=int),
                 "playback.stamps": value("stamps"),
                 "playback.publish_clock": ParameterValue(value("publish_clock"), value_type=bool),
             },

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
-
-import numpy as np
+from typing import Any, Final, Literal
 
 from ego_perception.bag.types import RosbagsFactory
 from ego_perception.bag.writer import BagWriter, QosProfile
 from ego_perception.data import Frame
-from ego_perception.messages import compressed_from_frame, image_from_frame, image_message, info_from_camera, pose_message
+from ego_perception.data.scene_truth import SceneTruth
+from ego_perception.messages import (
+    FRAME_TOPICS,
+    SCENE_TOPICS,
+    TruthMessages,
+    TruthTopic,
+    compressed_from_frame,
+    image_from_frame,
+    info_from_camera,
+    scene_message,
+)
 
 ImageForm = Literal["jpeg", "raw", "none"]
+
+SCORED_TRUTH: Final = (TruthTopic.DEPTH, TruthTopic.POSE)
+"""The truth that an evaluation needs."""
 
 
 @dataclass(frozen=True)
@@ -22,22 +34,19 @@ class FrameTopics:
 
     Attributes:
         image: base name; JPEG goes to `<image>/compressed`, as image_transport does.
-        depth, pose: ground truth; 16UC1 millimetres, and the pose of the optical frame in `world_frame`.
     """
 
     image: str = "/camera/image_raw"
     camera_info: str = "/camera/camera_info"
-    depth: str = "/sim/depth/image"
-    pose: str = "/sim/pose"
-    world_frame: str = "world"
 
 
 class FrameRecorder:
-    """Writes frames to an open recording.
+    """Writes frames to an open recording; ground truth goes to the topics of `messages.TruthTopic`, in the root namespace.
 
     Args:
         image: `jpeg`, `raw`, or `none` for no image.
-        with_truth: record depth and pose where the frame has them.
+        truth: which ground truth to record where the frame has it.
+        with_tf: record the true pose on /tf, too.
     """
 
     def __init__(
@@ -47,13 +56,15 @@ class FrameRecorder:
         *,
         image: ImageForm = "jpeg",
         quality: int = 90,
-        with_truth: bool = True,
+        truth: Collection[TruthTopic] = SCORED_TRUTH,
+        with_tf: bool = False,
     ) -> None:
         self._writer = writer
         self._topics = topics or FrameTopics()
         self._image = image
         self._quality = quality
-        self._with_truth = with_truth
+        self._truth = [topic for topic in FRAME_TOPICS if topic in truth]
+        self._with_tf = with_tf
         self._factory = RosbagsFactory()
 
     def write(self, frame: Frame) -> None:
@@ -67,27 +78,30 @@ class FrameRecorder:
         elif self._image == "jpeg":
             picture = compressed_from_frame(self._factory, frame, quality=self._quality)
             self._put(f"{topics.image}/compressed", "sensor_msgs/msg/CompressedImage", picture, stamp_ns)
-        if self._with_truth and frame.truth is not None:
+        if frame.truth is not None:
             self._write_truth(frame)
 
-    def _write_truth(self, frame: Frame) -> None:
-        topics, stamp_ns, truth = self._topics, frame.stamp_ns, frame.truth
-        assert truth is not None
-        if truth.depth is not None:
-            millimetres = np.clip(np.nan_to_num(truth.depth) * 1e3 + 0.5, 0, 65535).astype(np.uint16)
-            depth = image_message(self._factory, millimetres, "16UC1", stamp_ns, frame.frame_id)
-            self._put(topics.depth, "sensor_msgs/msg/Image", depth, stamp_ns)
-        if truth.T_world_cam is not None:
-            pose = pose_message(self._factory, truth.T_world_cam, stamp_ns, topics.world_frame)
-            self._put(topics.pose, "geometry_msgs/msg/PoseStamped", pose, stamp_ns)
+    def write_scene(self, scene: SceneTruth, stamp_ns: int) -> None:
+        """Append what belongs to the whole clip, latched; before its first frame."""
+        for topic in SCENE_TOPICS:
+            if (message := scene_message(self._factory, scene, topic, stamp_ns)) is not None:
+                self._put(f"/{topic.value}", topic.type_name, message, stamp_ns, QosProfile.LATCHED)
 
-    def _put(self, topic: str, type_name: str, message: Any, stamp_ns: int) -> None:
-        self._writer.add_topic(topic, type_name, QosProfile.SENSOR)
+    def _write_truth(self, frame: Frame) -> None:
+        messages = TruthMessages(self._factory, frame)
+        for topic in self._truth:
+            if (message := messages.build(topic)) is not None:
+                self._put(f"/{topic.value}", topic.type_name, message, frame.stamp_ns, QosProfile.RESULT)
+        if self._with_tf and (transforms := messages.transforms()) is not None:
+            self._put("/tf", "tf2_msgs/msg/TFMessage", transforms, frame.stamp_ns, QosProfile.RESULT)
+
+    def _put(self, topic: str, type_name: str, message: Any, stamp_ns: int, qos: QosProfile = QosProfile.SENSOR) -> None:
+        self._writer.add_topic(topic, type_name, qos)
         self._writer.write(topic, message, stamp_ns)
 
 
 class FrameBagSink:
-    """A `runtime.Sink` that records frames, or the frames of estimates, as a bag that can be replayed.
+    """A `runtime.Sink` that records frames with all their truth, or the frames of estimates, as a bag that can be replayed.
 
     Raises:
         OutputError: as `BagWriter`.
@@ -102,15 +116,19 @@ class FrameBagSink:
         *,
         image: ImageForm = "jpeg",
         quality: int = 90,
-        with_truth: bool = True,
+        truth: Collection[TruthTopic] = FRAME_TOPICS,
         storage: Literal["mcap", "sqlite3"] = "mcap",
     ) -> None:
         self._writer = BagWriter(path, storage=storage)
-        self._recorder = FrameRecorder(self._writer, topics, image=image, quality=quality, with_truth=with_truth)
+        self._recorder = FrameRecorder(self._writer, topics, image=image, quality=quality, truth=truth, with_tf=True)
 
     def write(self, item: Any) -> None:
         """Append a Frame, or the frame of an estimate."""
         self._recorder.write(item if isinstance(item, Frame) else item.frame)
+
+    def write_scene(self, scene: SceneTruth, stamp_ns: int) -> None:
+        """Append what belongs to the whole clip; before its first frame."""
+        self._recorder.write_scene(scene, stamp_ns)
 
     def close(self) -> None:
         """Finish the recording."""

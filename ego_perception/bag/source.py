@@ -9,15 +9,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-
-from ego_perception.bag.frame_sink import FrameTopics
 from ego_perception.bag.reader import BagReader, RawMessage
 from ego_perception.bag.topics import camera_info_topic_of, choose_image_topic, is_rectified
-from ego_perception.data import Frame, FrameTruth
-from ego_perception.errors import BagError, CalibrationError, EgoPerceptionError, FrameError
+from ego_perception.data import Frame
+from ego_perception.data.scene_truth import SceneTruth
+from ego_perception.errors import BagError, CalibrationError, FrameError
 from ego_perception.geometry import PinholeCamera
-from ego_perception.messages import camera_from_info, decode_depth, frame_from_image, matrix_from_pose, stamp_ns_of
+from ego_perception.messages import (
+    FRAME_TOPICS,
+    SCENE_TOPICS,
+    TruthAssembler,
+    TruthTopic,
+    camera_from_info,
+    frame_from_image,
+    stamp_ns_of,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -33,13 +39,14 @@ class BagTopics:
     Attributes:
         image: raw or compressed; `<image>/compressed` is taken where only that was recorded.
         camera_info: by default the sibling of the image topic.
-        depth: ground truth depth image. pose: ground truth pose of the optical frame (PoseStamped or Odometry).
+        depth: ground truth depth image. pose: ground truth pose of the optical frame (PoseStamped or Odometry). All other
+            ground truth has the names of `messages.TruthTopic`.
     """
 
     image: str | None = None
     camera_info: str | None = None
-    depth: str = FrameTopics.depth
-    pose: str = FrameTopics.pose
+    depth: str = f"/{TruthTopic.DEPTH.value}"
+    pose: str = f"/{TruthTopic.POSE.value}"
 
 
 class BagSource:
@@ -65,18 +72,26 @@ class BagSource:
             self.reader.close()
             raise
         self.camera_info_topic = wanted.camera_info or camera_info_topic_of(self.image_topic)
-        self._depth_topic, self._pose_topic = wanted.depth, wanted.pose
-        self._truth_topics = {t for t in (wanted.depth, wanted.pose) if t in self.reader.topics and t != self.image_topic}
+        names = {topic: f"/{topic.value}" for topic in (*SCENE_TOPICS, *FRAME_TOPICS)}
+        names |= {TruthTopic.DEPTH: wanted.depth, TruthTopic.POSE: wanted.pose}
+        recorded = self.reader.topics.keys() - {self.image_topic}
+        self._truth_topics = {name: topic for topic, name in names.items() if name in recorded}
         self._warned: set[str] = set()
+        self._assembler = TruthAssembler(self._warn)
 
     @property
     def has_truth(self) -> bool:
         """True when the recording has ground truth topics."""
         return bool(self._truth_topics)
 
+    @property
+    def scene_truth(self) -> SceneTruth | None:
+        """Truth that belongs to the whole recording, as far as it was read."""
+        return self._assembler.scene
+
     def __iter__(self) -> Iterator[Frame | Exception]:
         camera = self._first_camera()
-        pairing = _TruthPairing(self._truth_topics)
+        pairing = _TruthPairing({t for t in self._truth_topics.values() if not t.is_latched}, self._assembler)
         index = 0
         for raw in self.reader.raw({self.image_topic, self.camera_info_topic, *self._truth_topics}):
             if raw.topic == self.image_topic:
@@ -123,14 +138,14 @@ class BagSource:
             return None
 
     def _take_truth(self, pairing: _TruthPairing, raw: RawMessage) -> None:
+        topic = self._truth_topics[raw.topic]
         try:
             message = self.reader.decode(raw).message
-            stamp_ns = stamp_ns_of(message) or raw.log_time_ns
-            if raw.topic == self._depth_topic:
-                pairing.add_truth(raw.topic, stamp_ns, FrameTruth(depth=np.nan_to_num(decode_depth(message), nan=0.0)))
+            if topic.is_latched:
+                self._assembler.take_scene(topic, message)
             else:
-                pairing.add_truth(raw.topic, stamp_ns, FrameTruth(T_world_cam=matrix_from_pose(message)))
-        except (EgoPerceptionError, AttributeError) as error:
+                pairing.add_truth(topic, stamp_ns_of(message) or raw.log_time_ns, message)
+        except (BagError, AttributeError) as error:
             self._warn(f"ground truth on {raw.topic} cannot be used: {error}")
 
     def _warn(self, text: str) -> None:
@@ -142,16 +157,17 @@ class BagSource:
 class _TruthPairing:
     """Holds frames back until the truth of their stamp has come from every topic, or enough newer frames have."""
 
-    def __init__(self, topics: set[str]) -> None:
+    def __init__(self, topics: set[TruthTopic], assembler: TruthAssembler) -> None:
         self._topics = topics
+        self._assembler = assembler
         self._frames: deque[Frame | Exception] = deque()
-        self._truth: OrderedDict[int, dict[str, FrameTruth]] = OrderedDict()
+        self._truth: OrderedDict[int, dict[TruthTopic, Any]] = OrderedDict()
 
     def add_frame(self, frame: Frame | Exception) -> None:
         self._frames.append(frame)
 
-    def add_truth(self, topic: str, stamp_ns: int, truth: FrameTruth) -> None:
-        self._truth.setdefault(stamp_ns, {})[topic] = truth
+    def add_truth(self, topic: TruthTopic, stamp_ns: int, message: Any) -> None:
+        self._truth.setdefault(stamp_ns, {})[topic] = message
         while len(self._truth) > _KEEP_TRUTH:
             self._truth.popitem(last=False)
 
@@ -169,9 +185,7 @@ class _TruthPairing:
         return isinstance(frame, Exception) or self._truth.get(frame.stamp_ns, {}).keys() >= self._topics
 
     def _join(self, frame: Frame | Exception) -> Frame | Exception:
-        parts: dict[str, Any] = {}
         if isinstance(frame, Exception):
             return frame
-        for truth in self._truth.pop(frame.stamp_ns, {}).values():
-            parts |= {key: value for key, value in vars(truth).items() if value is not None}
-        return replace(frame, truth=FrameTruth(**parts)) if parts else frame
+        truth = self._assembler.frame_truth(self._truth.pop(frame.stamp_ns, {}))
+        return frame if truth is None else replace(frame, truth=truth)

@@ -8,6 +8,7 @@ from typing import Final
 
 from ego_perception.bag.reader import BagReader
 from ego_perception.errors import BagError
+from ego_perception.messages import is_truth_topic
 
 _IMAGE_TYPES: Final = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
 _USUAL_NAMES: Final = ("image_raw", "image", "image_color", "image_rect_color", "image_rect")
@@ -33,7 +34,7 @@ def choose_image_topic(reader: BagReader, asked: str | None = None, *, exclude: 
     topics = image_topics(reader)
     if asked is not None:
         return _asked_topic(reader, topics, asked)
-    pictures = [t for t in topics if t not in exclude and not any(word in t.lower() for word in _NO_PICTURES)]
+    pictures = [t for t in topics if t not in exclude and not _is_no_picture(t)]
     if not pictures:
         others = ", ".join(reader.topics) or "nothing"
         raise BagError(f"{reader.path} has no topic with camera images; it has {others}")
@@ -59,6 +60,11 @@ def camera_info_topic_of(image_topic: str) -> str:
 def is_rectified(image_topic: str) -> bool:
     """True when the topic's name says that its images are undistorted, so that P describes their camera."""
     return "rect" in image_topic.removesuffix(_COMPRESSED).rpartition("/")[2]
+
+
+def _is_no_picture(topic: str) -> bool:
+    """True for depth, masks and ground truth, such as the picture without the wearer."""
+    return is_truth_topic(topic) or any(word in topic.lower() for word in _NO_PICTURES)
 
 
 def _asked_topic(reader: BagReader, topics: list[str], asked: str) -> str:

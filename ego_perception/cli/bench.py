@@ -32,6 +32,8 @@ class Subject(str, enum.Enum):
     LIVE = "live"
     IDLE = "idle"
     MEMORY = "memory"
+    SIMULATION = "simulation"
+    HAND_REMOVAL = "hand_removal"
 
 
 @app.command(help="Measure on this machine; keep it otherwise idle. Exit code 1 where a target is missed.")
@@ -58,10 +60,12 @@ def bench(
 
 def measure(subject: Subject, seed: int, seconds: float, minutes: float) -> list[BenchmarkRow]:
     """Measure one subject."""
-    from ego_perception.cli.benchmarks import cloud, front_end, live, memory
+    from ego_perception.cli.benchmarks import cloud, front_end, hand_removal, live, memory, simulation
 
     if subject is Subject.CLOUD:
         return cloud.cloud_rows()
+    if subject is Subject.SIMULATION:
+        return simulation.simulation_rows(seed, seconds)
     if subject is Subject.IDLE:
         return live.idle_rows(seconds)
     if subject is Subject.LIVE:
@@ -71,6 +75,8 @@ def measure(subject: Subject, seed: int, seconds: float, minutes: float) -> list
     frames = clip(seed)
     if subject is Subject.MEMORY:
         return memory.memory_rows(frames, minutes)
+    if subject is Subject.HAND_REMOVAL:
+        return hand_removal.diffusion_rows(frames, hand_removal.imported_vidm())
     return front_end.front_end_rows(frames)
 
 

@@ -26,6 +26,8 @@ VERBS: Final[dict[str, str]] = {
     "view": "open a result in the web viewer",
     "up": "run the nodes live in one process",
     "sim": "record EgoSim to a bag or an image folder",
+    "body": "draw, describe or build the parametric body",
+    "dataset": "render training data with EgoSim, or check a data set",
     "train": "train a compact model on EgoSim",
     "weights": "list, verify and export model weights",
     "bench": "measure speed, latency and memory",

@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 import yaml
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False)
 
 TASKS = ("reconstruction",)
+VIEWS_PER_ROOM: Final = 12
+FOV_Y_DEG: Final = (40.0, 80.0)
 
 
 @app.command(help="Train a compact model on EgoSim.")
@@ -29,7 +31,7 @@ def train(
         Path, typer.Option("--out", "-o", help="Folder of the run: checkpoint, weights, TensorBoard events.")
     ] = Path("out/train"),
     data: Annotated[
-        Path | None, typer.Option(help="Folder with train/ and val/ blocks; rendered into OUT/data if left out.")
+        Path | None, typer.Option(help="Folder with the data sets train/ and val/; rendered into OUT/data if left out.")
     ] = None,
     config: Annotated[Path | None, typer.Option(help="YAML file with parameters, as in config/train/.")] = None,
     steps: Annotated[int | None, typer.Option(help="Optimiser steps; wins over the file.")] = None,
@@ -47,7 +49,7 @@ def train(
     parameters = _parameters(config, steps=steps, seed=seed)
     folder = data or out / "data"
     if dry_run:
-        source = f"blocks in {folder}" if data else f"{rooms} rooms rendered into {folder}"
+        source = f"data sets in {folder}" if data else f"{rooms} rooms rendered into {folder}"
         typer.echo(yaml.safe_dump({"task": task, "out": str(out), "data": source, **to_dict(parameters)}, sort_keys=False))
         return
     if data is None:
@@ -91,8 +93,11 @@ def _train(parameters: DepthTrainConfig, data: Path, out: Path, device: str, *, 
 
 def _render(folder: Path, rooms: int) -> None:
     """Render the training and held-out rooms that are not there yet; one held-out room for ten to train on."""
-    from ego_perception.simulation.dataset import render_dataset
+    from ego_perception.simulation.dataset import DatasetConfig, write_dataset
 
     jobs = max(1, len(os.sched_getaffinity(0)) - 1)
-    render_dataset(folder / "val", "val", max(1, rooms // 10), jobs=jobs)
-    render_dataset(folder / "train", "train", rooms, jobs=jobs)
+    for split, count in (("val", max(1, rooms // 10)), ("train", rooms)):
+        config = DatasetConfig(
+            split=split, views="random", width=160, height=120, frames_per_clip=VIEWS_PER_ROOM, fov_y_deg=FOV_Y_DEG, products=()
+        )
+        write_dataset(folder / split, config, count * VIEWS_PER_ROOM, jobs=jobs)

@@ -1,7 +1,9 @@
-"""`ego weights`: list and verify the weights that ship, export a network to ONNX, enter a trained file into the manifest."""
+"""`ego weights`: list and verify the weights that ship, export a network to ONNX, import published checkpoints, and enter a
+trained file into the manifest."""
 
 from __future__ import annotations
 
+import importlib
 import re
 import shutil
 import subprocess
@@ -24,21 +26,28 @@ from ego_perception.weights import (
     write_manifest,
 )
 from ego_perception.weights.manifest import MANIFEST_NAME, MAX_BYTES
+from ego_perception.weights.official import OFFICIAL
 
 app = typer.Typer(add_completion=False)
 
-ACTIONS: Final = ("list", "verify", "export", "enter")
+ACTIONS: Final = ("list", "verify", "export", "import", "enter")
 _INPUTS: Final = {
     "reconstruction-depth": "one RGB image of any size and shape, resized to about 128x96; gives log depth divided by the "
     "focal ratio, its Laplace scale, the log focal ratio and its Laplace scale (ego_perception/reconstruction/model.py)"
 }
 
 
-@app.command(help="List, verify and export model weights.")
+_ACTION_HELP: Final = (
+    "list; verify; export NAME -o FILE.onnx; import vidm|ldm-inpainting CHECKPOINT; enter FILE (for maintainers)."
+)
+
+
+@app.command(help="List, verify, export and import model weights.")
 def weights(
-    action: Annotated[str, typer.Argument(help="list; verify; export NAME -o FILE.onnx; enter FILE (for maintainers).")],
+    action: Annotated[str, typer.Argument(help=_ACTION_HELP)],
     name: Annotated[str, typer.Argument(help="Name in the list, or a .safetensors file.")] = "",
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="File that export writes.")] = None,
+    checkpoint: Annotated[Path | None, typer.Argument(help="Published checkpoint that import converts.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="File that export or import writes.")] = None,
     size: Annotated[str, typer.Option(help="Shape of the images an exported network takes, WIDTHxHEIGHT.")] = "640x480",
     models: Annotated[Path | None, typer.Option(help="Folder with the manifest; the shipped one if left out.")] = None,
 ) -> None:
@@ -53,6 +62,8 @@ def weights(
         _verify(models, name)
     elif action == "export":
         _export(_find(name, models), output, size)
+    elif action == "import":
+        _import(name, checkpoint, output)
     else:
         enter(Path(name), models or models_dir())
 
@@ -62,6 +73,9 @@ def _list(models: Path | None) -> None:
         metrics = ", ".join(f"{key} {value:g}" for key, value in entry.metrics.items())
         typer.echo(f"{entry.name}  version {entry.version}, {entry.bytes / 1000:.0f} kB, {entry.licence}")
         typer.echo(f"    input    {entry.input}\n    trained  {entry.data}\n    reached  {metrics}")
+    for official in OFFICIAL.values():
+        typer.echo(f"{official.name}  not shipped: `ego weights import {official.name} {Path(official.file).name}`")
+        typer.echo(f"    source   {official.source}\n    licence  {official.licence}")
 
 
 def _verify(models: Path | None, name: str) -> None:
@@ -80,8 +94,9 @@ def _find(name: str, models: Path | None) -> Path:
 
 def _export(path: Path, output: Path | None, size: str) -> None:
     """Write the network as ONNX for images of one shape."""
-    from ego_perception.reconstruction.network import export_onnx, load_network
+    from ego_perception.reconstruction.network import INPUTS, OUTPUTS, load_network
     from ego_perception.reconstruction.sizes import network_size
+    from ego_perception.weights.onnx import export_onnx
 
     match = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", size)
     if match is None:
@@ -89,8 +104,23 @@ def _export(path: Path, output: Path | None, size: str) -> None:
     model = load_network(path)
     width, height = network_size(int(match[1]), int(match[2]), model.config.area)
     target = output or Path(f"{path.stem}-{width}x{height}.onnx")
-    export_onnx(model, target, width, height)
+    export_onnx(model, target, [(1, 3, height, width)], INPUTS, OUTPUTS)
     typer.echo(f"{target}: input 'image' (1, 3, {height}, {width}) float32 RGB in 0..1")
+
+
+def _import(name: str, checkpoint: Path | None, output: Path | None) -> None:
+    """Convert a published checkpoint, and say key by key what became of it."""
+    from ego_perception.weights.onnx import cache_folder
+
+    if name not in OFFICIAL or checkpoint is None:
+        raise ConfigError(f"`ego weights import` takes one of {', '.join(OFFICIAL)} and the checkpoint; got '{name}'")
+    official = OFFICIAL[name]
+    target = output or cache_folder() / f"{name}.safetensors"
+    report = importlib.import_module(official.module).import_checkpoint(name, checkpoint, target)
+    for line in report.lines():
+        typer.echo(line)
+    typer.echo(f"licence: {official.licence}")
+    typer.echo(f"wrote {target} and, key by key, {target.with_suffix('.import.json')}")
 
 
 def enter(path: Path, folder: Path) -> ManifestEntry:

@@ -36,6 +36,7 @@ class Frame:
         frame_id: name of the optical frame.
         index: running number in the source.
         ignore: (H, W) bool, True where a pixel belongs to the wearer or another mover (hand mask), or None.
+        hands: (h, w) uint8 `HandLabel` values that came with the frame, of any size and the image's shape, or None.
         truth: ground truth from a simulator or an RGB-D recording.
 
     Raises:
@@ -49,6 +50,7 @@ class Frame:
     frame_id: str = "camera_optical_frame"
     index: int = 0
     ignore: NDArray[np.bool_] | None = field(default=None, repr=False)
+    hands: NDArray[np.uint8] | None = field(default=None, repr=False)
     truth: FrameTruth | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:

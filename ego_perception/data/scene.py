@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ego_perception.data.frame import Frame
+from ego_perception.data.hand_removal import HandRemovalEstimate
 from ego_perception.geometry import PinholeCamera
 
 
@@ -42,6 +43,7 @@ class SceneEstimate:
         landmarks: (N, 3) float32 world points of the sparse map, metres.
         is_keyframe: True when the frame was kept as a keyframe.
         map_id: increases when a lost map had to be abandoned; poses of different ids share no frame.
+        hand_removal: what hand removal says about the same frame, where it ran beside the reconstruction.
     """
 
     frame: Frame
@@ -56,6 +58,7 @@ class SceneEstimate:
     landmarks: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 3), np.float32), repr=False)
     is_keyframe: bool = False
     map_id: int = 0
+    hand_removal: HandRemovalEstimate | None = field(default=None, repr=False)
 
     @property
     def depth_camera(self) -> PinholeCamera | None:

@@ -36,10 +36,24 @@ from ego_perception.messages.status import (
     scene_facts,
     status_message,
 )
+from ego_perception.messages.truth import TruthMessages, scene_message
+from ego_perception.messages.truth_assembler import TruthAssembler
+from ego_perception.messages.truth_topics import (
+    FRAME_TOPICS,
+    SCENE_TOPICS,
+    TRUTH_CAMERA_FRAME,
+    TRUTH_WORLD_FRAME,
+    TruthTopic,
+    is_truth_topic,
+)
 
 __all__ = [
+    "FRAME_TOPICS",
     "NODE_ERROR",
+    "SCENE_TOPICS",
     "SUPPORTED_ENCODINGS",
+    "TRUTH_CAMERA_FRAME",
+    "TRUTH_WORLD_FRAME",
     "EstimateMessages",
     "FrameNames",
     "IntrinsicsSource",
@@ -52,6 +66,9 @@ __all__ = [
     "SceneMessages",
     "SceneTopic",
     "StampedPose",
+    "TruthAssembler",
+    "TruthMessages",
+    "TruthTopic",
     "camera_for_size",
     "camera_from_info",
     "cloud_message",
@@ -68,6 +85,7 @@ __all__ = [
     "image_view",
     "info_from_camera",
     "is_compressed",
+    "is_truth_topic",
     "make_header",
     "make_time",
     "matrix_from_pose",
@@ -75,6 +93,7 @@ __all__ = [
     "odometry_message",
     "pose_message",
     "scene_facts",
+    "scene_message",
     "split_stamp",
     "stamp_ns_of",
     "status_message",

@@ -50,6 +50,8 @@ _LAYOUTS = {
     "bgr16": _Layout("u2", 3, Encoding.BGR),
     "16UC1": _Layout("u2", 1, None),
     "32FC1": _Layout("f4", 1, None),
+    "32FC2": _Layout("f4", 2, None),
+    "32FC3": _Layout("f4", 3, None),
     "yuv422": _Layout("u1", 2, Encoding.RGB, cv2.COLOR_YUV2RGB_UYVY),
     "uyvy": _Layout("u1", 2, Encoding.RGB, cv2.COLOR_YUV2RGB_UYVY),
     "yuv422_yuy2": _Layout("u1", 2, Encoding.RGB, cv2.COLOR_YUV2RGB_YUY2),
@@ -96,7 +98,7 @@ def decode_colour(msg: Any) -> tuple[NDArray[np.uint8], Encoding]:
     """
     layout = _layout_of(msg)
     if layout.target is None:
-        raise FrameError(f"an image of encoding '{msg.encoding}' holds depth, not a picture; choose the colour topic")
+        raise FrameError(f"an image of encoding '{msg.encoding}' holds depth or flow, not a picture; choose the colour topic")
     _check_chroma(msg, layout)
     view = image_view(msg)
     if layout.dtype == "u2":

@@ -17,7 +17,10 @@ _ARRAYS: dict[str, tuple[np.dtype[Any], int]] = {
     "bgr8": (np.dtype(np.uint8), 3),
     "mono8": (np.dtype(np.uint8), 0),
     "16UC1": (np.dtype(np.uint16), 0),
+    "mono16": (np.dtype(np.uint16), 0),
     "32FC1": (np.dtype(np.float32), 0),
+    "32FC2": (np.dtype(np.float32), 2),
+    "32FC3": (np.dtype(np.float32), 3),
 }
 
 
@@ -25,7 +28,8 @@ def image_message(factory: MessageFactory, pixels: NDArray[Any], encoding: str, 
     """Make a `sensor_msgs/Image`, rows without padding.
 
     Args:
-        pixels: (H, W, 3) uint8 for rgb8 and bgr8, (H, W) uint8 for mono8, uint16 for 16UC1, float32 for 32FC1.
+        pixels: (H, W, 3) uint8 for rgb8 and bgr8, (H, W) uint8 for mono8, uint16 for 16UC1 and mono16, float32 for
+            32FC1; (H, W, 2) and (H, W, 3) float32 for 32FC2 and 32FC3.
 
     Raises:
         FrameError: an encoding that is never written, or an array that is not of it.

@@ -5,6 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from ego_perception.hand_removal.assembly import BACKENDS, RemovalModels
+from ego_perception.hand_removal.background.plate import BackgroundConfig
+from ego_perception.hand_removal.config import DiffusionConfig
+from ego_perception.hand_removal.context import ContextConfig
+from ego_perception.hand_removal.fill.painter import PainterConfig
+from ego_perception.hand_removal.masks import MaskConfig
 from ego_perception.parameters import Apply, group, param
 from ego_perception.reconstruction.config import ReconstructionConfig
 from ego_perception.simulation.config import EgoSimConfig
@@ -42,6 +48,12 @@ class InputConfig:
     )
     ignore_mask: bool = param(
         False, "Listen to `ignore_mask` (mono8, not zero where a pixel is the wearer's), paired by stamp."
+    )
+    ignore_mask_wait_s: float = param(
+        0.0, "How long an image waits for the mask of its own stamp; 0 for live work.", unit="s", ge=0.0, le=10.0
+    )
+    ignore_mask_age_s: float = param(
+        0.0, "Where that did not come, an older mask, widened, serves up to this age; 0: none does.", unit="s", ge=0.0, le=2.0
     )
 
 
@@ -96,6 +108,58 @@ class ReconstructionNodeConfig:
 
 
 @dataclass(frozen=True)
+class RemovalInputConfig:
+    """The streams that hand removal listens to."""
+
+    transport: str = param(
+        "raw", "Listen to raw images on `image`, or to JPEG and PNG on `image/compressed`.", choices=("raw", "compressed")
+    )
+    queue_policy: str = param(
+        "latest",
+        "Images that arrive while one is in work: keep the newest, wait for room so that none is lost, or keep the last few.",
+        choices=("latest", "all", "window"),
+    )
+    queue_size: int = param(4, "Images that wait at most under the policies `all` and `window`.", ge=1, le=1000)
+    image_timeout_s: float = param(
+        2.0, "No image for longer makes the node DEGRADED.", unit="s", ge=0.1, le=3600.0, apply=Apply.LIVE
+    )
+
+
+@dataclass(frozen=True)
+class HandRemovalNodeConfig:
+    """Parameters of the hand removal node."""
+
+    autostart: bool = param(False, "Configure and activate without a lifecycle manager.", apply=Apply.READ_ONLY)
+    backend: str = param(
+        "compact",
+        "compact: remembered background, then a fill network; propagate_only: what was never seen stays black; vidm: the "
+        "diffusion model as published; vidm_fast: the same with the settings of `diffusion`.",
+        choices=BACKENDS,
+    )
+    mask_source: str = param(
+        "builtin",
+        "builtin: the own segmenter; topic: masks on `hand_mask_in`, without which nothing is published; auto: those where "
+        "they come in time, else the own segmenter.",
+        choices=("builtin", "topic", "auto"),
+    )
+    mask_timeout_s: float = param(0.15, "How long an image waits for its mask.", unit="s", ge=0.0, le=10.0)
+    refine_rate_hz: float = param(
+        0.0,
+        "Most images per second that the diffusion model generates beside the live output, on `~/refined/image`; 0: none.",
+        unit="Hz",
+        ge=0.0,
+        le=30.0,
+    )
+    input: RemovalInputConfig = group(RemovalInputConfig)
+    models: RemovalModels = group(RemovalModels)
+    masks: MaskConfig = group(MaskConfig)
+    background: BackgroundConfig = group(BackgroundConfig)
+    painter: PainterConfig = group(PainterConfig)
+    diffusion: DiffusionConfig = group(DiffusionConfig)
+    context: ContextConfig = group(ContextConfig)
+
+
+@dataclass(frozen=True)
 class PlaybackConfig:
     """How frames are sent."""
 
@@ -111,7 +175,7 @@ class PlaybackConfig:
     answer_timeout_s: float = param(1.0, "At rate 0, longest wait for one answer.", unit="s", ge=0.01, le=60.0)
     stamps: str = param("recording", "Send the recorded stamps, or the time of sending.", choices=("recording", "now"))
     publish_clock: bool = param(False, "Send the stamps on /clock, for nodes with use_sim_time.")
-    publish_truth: bool = param(True, "Send ground truth, where there is any, on `sim/depth/image`, `sim/pose` and /tf.")
+    publish_truth: bool = param(True, "Send ground truth, where there is any, on `sim/...` and /tf.")
 
 
 @dataclass(frozen=True)
@@ -148,6 +212,7 @@ class RecorderNodeConfig:
     autostart: bool = param(False, "Configure and activate without a lifecycle manager.", apply=Apply.READ_ONLY)
     path: str = param("", "Result folder; an earlier result in it is replaced.")
     reconstruction: str = param("reconstruction", "Name of the reconstruction node whose topics are recorded.")
+    hand_removal: str = param("", "Name of the hand removal node whose topics are recorded as well; empty: none.")
     transport: str = param("raw", "Listen to `image` or to `image/compressed`.", choices=("raw", "compressed"))
     reliability: str = param(
         "best_effort",
@@ -169,6 +234,7 @@ class ViewerNodeConfig:
     port: int = param(8080, "First TCP port to try; 0 lets the system choose.", ge=0, le=65535)
     host: str = param("127.0.0.1", "Address to serve on; 0.0.0.0 opens the page to the network.")
     reconstruction: str = param("reconstruction", "Name of the reconstruction node to show.")
+    hand_removal: str = param("hand_removal", "Name of the hand removal node to show beside it; empty: none.")
     transport: str = param("raw", "Listen to `image` or to `image/compressed`.", choices=("raw", "compressed"))
     max_rate_hz: float = param(5.0, "Most updates of the page per second.", unit="Hz", ge=0.1, le=60.0)
     frames: FramesConfig = group(FramesConfig)
@@ -176,6 +242,7 @@ class ViewerNodeConfig:
 
 NODE_CONFIGS: Final[dict[str, type]] = {
     "reconstruction": ReconstructionNodeConfig,
+    "hand_removal": HandRemovalNodeConfig,
     "egosim": EgoSimNodeConfig,
     "player": PlayerNodeConfig,
     "recorder": RecorderNodeConfig,

@@ -8,7 +8,8 @@ from typing import Any, Final, TypeVar
 
 from sensor_msgs.msg import CameraInfo
 
-from ego_perception.data import TrackingState
+from ego_perception.data import Frame, TrackingState
+from ego_perception.data.scene_truth import scene_truth_of
 from ego_perception.messages import NODE_ERROR, NodeFacts, stamp_ns_of
 from ego_perception.nodes.config import PlaybackConfig
 from ego_perception.ros import qos
@@ -29,6 +30,7 @@ class FramePlayerNode(EgoLifecycleNode[T]):
 
     def __init__(self, name: str, config_type: type[T], **kwargs: Any) -> None:
         self._playback: Playback | None = None
+        self._source: Source | None = None
         self._has_ended = False
         super().__init__(name, config_type, **kwargs)
         self._reporter = Reporter(self)
@@ -66,8 +68,8 @@ class FramePlayerNode(EgoLifecycleNode[T]):
         if wanted.rate == 0:
             self.subscription(scope, CameraInfo, wanted.answer_topic, lambda m: answers.note(stamp_ns_of(m)), qos.RESULT)
         playback = Playback(
-            lambda: self.open_source(config),
-            self._frames.publish,
+            lambda: self._open(config),
+            self._send,
             lambda: self._frames.num_image_subscribers,
             answers,
             options,
@@ -75,6 +77,13 @@ class FramePlayerNode(EgoLifecycleNode[T]):
         self._playback, self._has_ended = playback, False
         playback.start()
         scope.callback(self._stop_playing, playback)
+
+    def _open(self, config: T) -> Source:
+        self._source = self.open_source(config)
+        return self._source
+
+    def _send(self, frame: Frame) -> int:
+        return self._frames.publish(frame, scene_truth_of(self._source))
 
     def heartbeat(self) -> None:
         """Send the status, and say once how the playing ended."""

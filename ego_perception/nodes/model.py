@@ -1,7 +1,8 @@
-"""The reconstruction estimator with its network, made from node parameters; heavy imports stay inside."""
+"""The estimators of the nodes with their networks, made from node parameters; heavy imports stay inside."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -9,7 +10,10 @@ from typing import Protocol
 import numpy as np
 
 from ego_perception.data import SceneEstimate
-from ego_perception.nodes.config import ReconstructionNodeConfig
+from ego_perception.data.hand_removal import HandRemovalEstimate
+from ego_perception.hand_removal.assembly import build_refiner, build_remover
+from ego_perception.hand_removal.estimator import HandRemovalConfig
+from ego_perception.nodes.config import HandRemovalNodeConfig, ReconstructionNodeConfig
 from ego_perception.reconstruction.config import ReconstructionConfig
 from ego_perception.runtime import Estimator
 
@@ -50,3 +54,40 @@ def build_estimator(config: ReconstructionNodeConfig) -> tuple[TunableEstimator,
     precision = "bfloat16" if model.device == "cuda" else "float32"
     identity = ModelIdentity(f"{KIND} ({path.name})", sha256_of(path), model.device, precision)
     return ReconstructionEstimator(config.estimator, prior), identity
+
+
+@dataclass(frozen=True)
+class RemovalModel:
+    """Hand removal, ready to run.
+
+    Attributes:
+        estimator: makes the live output; fails closed.
+        refine: generates the hole of an estimate anew, beside the live output; None where nothing is refined.
+    """
+
+    estimator: Estimator[HandRemovalEstimate]
+    identity: ModelIdentity
+    refine: Callable[[HandRemovalEstimate], HandRemovalEstimate] | None = None
+
+
+def build_hand_removal(config: HandRemovalNodeConfig) -> RemovalModel:
+    """Load and check the weights of hand removal.
+
+    Raises:
+        WeightsError: weights that are missing, damaged or of another network.
+        ConfigError: no diffusion model was imported, or no such device.
+    """
+    parts = build_remover(removal_config(config), config.backend, config.models, config.diffusion, config.context)
+    refine = None
+    if config.refine_rate_hz > 0:
+        refine = build_refiner(config.models, config.diffusion, config.context).refine
+    precision = "bfloat16" if config.models.device == "cuda" else "float32"
+    sha256 = ", ".join(parts.weights.values())
+    identity = ModelIdentity(", ".join((config.backend, *parts.names)), sha256, config.models.device, precision)
+    return RemovalModel(parts.estimator, identity, refine)
+
+
+def removal_config(config: HandRemovalNodeConfig) -> HandRemovalConfig:
+    """The estimator's part of a node's parameters; a mask on a topic comes with the frame."""
+    source = "frame" if config.mask_source == "topic" else config.mask_source
+    return HandRemovalConfig(source, config.masks, config.background, config.painter)

@@ -1,14 +1,12 @@
-"""Images with exact depth for training the network: blocks on disk, batches, and what is done to them against overfitting.
+"""Images with exact depth for training the network: rooms in memory, batches, and what is done to them against overfitting.
 
-A block is an `.npz` of one simulated room: `rgb` (N, H, W, 3) uint8, `depth` (N, H, W) float16 metres along the optical
-axis (0 none), `fov_y` (N,) radians. All blocks of a folder have the same image size and square pixels.
+They come from a data set of clips (`data.clips`), rendered by `ego dataset`; images must have square pixels and no lens.
 """
 
 from __future__ import annotations
 
 import logging
 import math
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -19,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from ego_perception.data.clips import Clip, ClipDataset
 from ego_perception.engine.seeding import generator_for
 from ego_perception.errors import SourceError
 
@@ -44,49 +43,46 @@ class DepthBatch(NamedTuple):
 
 @dataclass(frozen=True)
 class Block:
-    """The frames of one room, in memory."""
+    """The frames of one clip, in memory: rgb (N, H, W, 3), depth (N, H, W) metres, 0 none, and fov_y (N,) radians."""
 
     rgb: NDArray[np.uint8]
     depth: NDArray[np.float16]
     fov_y: NDArray[np.float32]
 
 
-def read_block(path: Path) -> Block:
-    """Read one block.
+def block_of(clip: Clip) -> Block:
+    """Decode one clip.
 
     Raises:
-        SourceError: damaged, or not a block.
+        SourceError: damaged, without depth, or taken through a lens.
     """
-    try:
-        with np.load(path, allow_pickle=False) as content:
-            block = Block(content["rgb"], content["depth"].astype(np.float16), content["fov_y"].astype(np.float32))
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError) as error:
-        raise SourceError(f"{path} is not a block of training images ({error}); render it again") from error
-    n = len(block.rgb)
-    if block.rgb.ndim != 4 or block.rgb.shape[3] != 3 or block.depth.shape != block.rgb.shape[:3] or len(block.fov_y) != n:
-        raise SourceError(f"{path} holds rgb {block.rgb.shape} and depth {block.depth.shape}; render it again")
-    return block
+    frames = list(clip)
+    depth = [frame.truth.depth for frame in frames if frame.truth is not None and frame.truth.depth is not None]
+    cameras = [frame.camera for frame in frames if frame.camera is not None and not frame.camera.is_distorted]
+    if len(depth) != len(frames) or len(cameras) != len(frames):
+        raise SourceError(f"clip {clip.seed} has frames without depth or with a lens; render them with --photo off")
+    fov_y = np.array([camera.fov_rad[1] for camera in cameras], np.float32)
+    return Block(np.stack([frame.rgb for frame in frames]), np.stack(depth).astype(np.float16), fov_y)
 
 
 class DepthDataset:
-    """All blocks of a folder in memory, in a fixed order; blocks that appear later are appended by `rescan`.
+    """All clips of a data set in memory, in a fixed order; clips that are finished later are appended by `rescan`.
 
     Args:
-        folder: holds `*.npz`, possibly in subfolders.
-        names: blocks to start with, in this order (a resumed run); None takes all there are.
+        folder: as `ego dataset` writes it.
+        names: clips to start with, in this order (a resumed run); None takes all there are.
 
     Raises:
-        SourceError: no block, a named block is missing, or one is damaged.
+        SourceError: no data set, a named clip is missing, or one is damaged.
     """
 
     def __init__(self, folder: Path, names: list[str] | None = None) -> None:
         self.folder = folder
         self.names: list[str] = []
+        self._clips = ClipDataset(folder, parts=("depth",))
         self._blocks: list[Block] = []
         self._where: NDArray[np.int32] = np.zeros((0, 2), np.int32)
         self._append(self._found() if names is None else names)
-        if not self.names:
-            raise SourceError(f"no training images (*.npz) in {folder}; render them first or leave --data out")
 
     def __len__(self) -> int:
         return len(self._where)
@@ -97,8 +93,9 @@ class DepthDataset:
         return self._blocks[0].rgb.shape[2], self._blocks[0].rgb.shape[1]
 
     def rescan(self) -> None:
-        """Append blocks that were written since."""
+        """Append clips that were finished since."""
         known = set(self.names)
+        self._clips.reload()
         self._append([name for name in self._found() if name not in known])
 
     def gather(self, indices: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -111,23 +108,25 @@ class DepthDataset:
         return images, depth, 0.5 * self.image_size[1] / (0.5 * fov_y).tan()
 
     def _found(self) -> list[str]:
-        return [str(path.relative_to(self.folder)) for path in sorted(self.folder.rglob("*.npz"))]
+        return [f"{entry.seed:05d}" for entry in self._clips.entries]
 
     def _append(self, names: list[str]) -> None:
+        places = {name: k for k, name in enumerate(self._found())}
         for name in names:
-            block = read_block(self.folder / name)
-            if self._blocks and block.rgb.shape[1:] != self._blocks[0].rgb.shape[1:]:
-                raise SourceError(f"{self.folder / name} has images of another size than {self.names[0]}; keep them apart")
+            if name not in places:
+                raise SourceError(f"{self.folder} has no clip {name}, which the run started with; render it again")
+            block = block_of(self._clips.clip(places[name]))
             rows = np.stack([np.full(len(block.rgb), len(self._blocks)), np.arange(len(block.rgb))], axis=1)
             self._where = np.concatenate([self._where, rows.astype(np.int32)])
             self._blocks.append(block)
             self.names.append(name)
+        self._clips.close()
 
 
 class EpochSampler:
     """Every frame once per epoch, in an order that depends on seed, epoch and number of frames only.
 
-    The position is explicit, so that a resumed run draws the same frames; new blocks join at the start of an epoch.
+    The position is explicit, so that a resumed run draws the same frames; new clips join at the start of an epoch.
     """
 
     def __init__(self, dataset: DepthDataset, seed: int) -> None:

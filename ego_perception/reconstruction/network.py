@@ -1,16 +1,11 @@
 """The depth network at work: weights in, `PriorPrediction` out; ONNX Runtime on the CPU, torch on a GPU.
 
-On the CPU torch is imported only when the network must be exported, which happens once per weight file and image shape; the
-result is kept in the user's cache folder. A spoilt cache entry is replaced.
+On the CPU torch is imported only when the network must be exported, see `weights.onnx`.
 """
 
 from __future__ import annotations
 
-import hashlib
-import logging
 import math
-import os
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -18,22 +13,18 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ego_perception.errors import ConfigError, WeightsError
+from ego_perception.errors import ConfigError
 from ego_perception.geometry import PinholeCamera
 from ego_perception.reconstruction.prior import PriorPrediction
 from ego_perception.reconstruction.sizes import KIND, VERSION, NetworkConfig, focal_ratio, network_size
 from ego_perception.weights import read_info, sha256_of, shipped_weights
+from ego_perception.weights.onnx import OnnxNetwork
 
 if TYPE_CHECKING:
-    import torch
-
     from ego_perception.reconstruction.model import DepthNetwork
 
-_log = logging.getLogger(__name__)
-
-_EXPORT_FORMAT: Final = "1"  # part of the cache key: raise when `export_onnx` changes
-_OPSET: Final = 17
-_OUTPUTS: Final = ("log_depth", "log_depth_scale", "log_focal", "log_focal_scale")
+INPUTS: Final = ("image",)
+OUTPUTS: Final = ("log_depth", "log_depth_scale", "log_focal", "log_focal_scale")
 _LAPLACE_STD: Final = math.sqrt(2.0)  # standard deviation of a Laplace distribution of scale one
 # A lens guessed from one picture stays within what cameras have: vertical fields of view of about 20 to 130 degrees.
 _LOG_FOCAL_LIMITS: Final = (math.log(0.2), math.log(2.5))
@@ -110,36 +101,16 @@ class OnnxBackend:
     """ONNX Runtime on the CPU, one session per image shape."""
 
     def __init__(self, path: Path, threads: int = 1) -> None:
-        self.path, self.threads = path, threads
-        self._sessions: dict[tuple[int, int], Any] = {}
+        self._network = OnnxNetwork(KIND, path, lambda: load_network(path), INPUTS, OUTPUTS, threads)
 
     def run(self, image: NDArray[np.float32]) -> Outputs:
         """See `Backend`."""
-        height, width = image.shape[2:]
-        session = self._sessions.get((width, height))
-        if session is None:
-            session = self._sessions[width, height] = self._open(width, height)
-        depth, scale, focal, focal_scale = session.run(_OUTPUTS, {"image": image})
+        depth, scale, focal, focal_scale = self._network.run(image)
         return depth[0], scale[0], float(focal[0]), float(focal_scale[0])
 
-    def _open(self, width: int, height: int) -> Any:
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads, options.inter_op_num_threads = self.threads, 1
-        # Idle threads of a pool must sleep, not spin: the node shares its cores.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-
-        def session(file: Path) -> Any:
-            return onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
-
-        file = cached_onnx(self.path, width, height)
-        try:
-            return session(file)
-        except Exception as error:  # onnxruntime's own exceptions share no base but Exception
-            _log.warning("%s is spoilt (%s); exporting again", file, str(error).splitlines()[0])
-            file.unlink(missing_ok=True)
-            return session(cached_onnx(self.path, width, height))
+    def cached(self, width: int, height: int) -> Path:
+        """The ONNX file for one image shape, exported on first use."""
+        return self._network.cached((1, 3, height, width))
 
 
 class TorchBackend:
@@ -177,51 +148,3 @@ def load_network(path: Path) -> DepthNetwork:
     model = DepthNetwork(NetworkConfig.from_dict(info.config, path))
     load_into(model, tensors, path)
     return model.eval()
-
-
-def cached_onnx(path: Path, width: int, height: int) -> Path:
-    """The network of a weight file as ONNX for one image shape, exported on first use."""
-    key = hashlib.sha256(f"{_EXPORT_FORMAT} {sha256_of(path)} {width}x{height}".encode()).hexdigest()[:24]
-    file = cache_folder() / f"{KIND}-{width}x{height}-{key}.onnx"
-    if not file.is_file():
-        _log.info("exporting %s for %dx%d images to %s", path.name, width, height, file)
-        export_onnx(load_network(path), file, width, height)
-    return file
-
-
-def cache_folder() -> Path:
-    """`$XDG_CACHE_HOME/ego_perception`, or `~/.cache/ego_perception`."""
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(base) if Path(base).is_absolute() else Path.home() / ".cache") / "ego_perception"
-
-
-def export_onnx(model: torch.nn.Module, file: Path, width: int, height: int) -> None:
-    """Write an ONNX file atomically: input `image` (1, 3, height, width) in 0..1, outputs as in `DepthOutput`.
-
-    Raises:
-        WeightsError: the file cannot be written.
-    """
-    import torch
-
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(suffix=".part", dir=file.parent)
-        os.close(handle)
-        temporary = Path(name)
-        try:
-            torch.onnx.export(
-                model,
-                (torch.zeros(1, 3, height, width),),
-                str(temporary),
-                input_names=["image"],
-                output_names=list(_OUTPUTS),
-                opset_version=_OPSET,
-                dynamo=False,
-            )
-            temporary.replace(file)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise WeightsError(
-            f"{file} cannot be written ({error.strerror or error}); set XDG_CACHE_HOME to a writable folder"
-        ) from error

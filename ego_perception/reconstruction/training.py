@@ -52,7 +52,7 @@ class DepthTrainConfig:
 
 
 class DepthTrainTask:
-    """Learns from the blocks in `data/train`, scores on those in `data/val`.
+    """Learns from the clips in `data/train`, scores on those in `data/val`.
 
     Args:
         network: sizes.
@@ -116,7 +116,7 @@ class DepthTrainTask:
         return scores
 
     def state_dict(self) -> dict[str, Any]:
-        """The blocks in the order they were found, and the position in the epoch."""
+        """The clips in the order they were found, and the position in the epoch."""
         return {"names": self.sampler.dataset.names, "epoch": self.sampler.epoch, "position": self.sampler.position}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

@@ -14,6 +14,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any, Final, Generic, TypeVar
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
@@ -30,6 +31,8 @@ T = TypeVar("T")
 
 _KEPT: Final = 64
 """Messages kept for pairing: two seconds of a fast camera."""
+_WIDENED: Final = 0.03
+"""Of the image width: how far hands go while a mask is being made."""
 
 
 class StampedBook(Generic[T]):
@@ -38,7 +41,7 @@ class StampedBook(Generic[T]):
     def __init__(self, capacity: int = _KEPT) -> None:
         self._capacity = capacity
         self._items: OrderedDict[int, T] = OrderedDict()
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
 
     def add(self, stamp_ns: int, item: T) -> None:
         """Keep an item; the oldest gives way."""
@@ -47,11 +50,19 @@ class StampedBook(Generic[T]):
             self._items.move_to_end(stamp_ns)
             while len(self._items) > self._capacity:
                 self._items.popitem(last=False)
+            self._lock.notify_all()
 
-    def at(self, stamp_ns: int) -> T | None:
-        """The item of exactly this stamp."""
+    def at(self, stamp_ns: int, timeout_s: float = 0.0) -> T | None:
+        """The item of exactly this stamp, waited for if need be."""
         with self._lock:
+            self._lock.wait_for(lambda: stamp_ns in self._items, timeout_s)
             return self._items.get(stamp_ns)
+
+    def before(self, stamp_ns: int, age_s: float) -> T | None:
+        """The newest item that is older than a stamp, by `age_s` at most."""
+        with self._lock:
+            stamps = [s for s in self._items if 0 < stamp_ns - s <= age_s * 1e9]
+            return self._items[max(stamps)] if stamps else None
 
     def latest(self) -> T | None:
         """The item that came last."""
@@ -67,6 +78,10 @@ class InputOptions:
     rectified: bool = False
     estimate_intrinsics: bool = False
     ignore_mask: bool = False
+    ignore_mask_wait_s: float = 0.0
+    ignore_mask_age_s: float = 0.0
+    needs_camera: bool = True
+    """False: an image without a usable `camera_info` is an image without a camera."""
     optical_frame: str = "camera_optical_frame"
 
 
@@ -107,12 +122,14 @@ class ImageInput:
             CalibrationError: no `camera_info` yet, or one that cannot belong to this image.
         """
         stamp_ns = stamp_ns_of(message)
-        camera = None if self._options.estimate_intrinsics else self._camera_at(stamp_ns)
         try:
+            camera = None if self._options.estimate_intrinsics else self._camera_at(stamp_ns)
             frame = frame_from_image(message, camera)
         except CalibrationError as error:
-            self._camera_error = str(error)
-            raise
+            if self._options.needs_camera:
+                self._camera_error = str(error)
+                raise
+            frame = frame_from_image(message)
         self._last_camera = time.monotonic()
         self._camera_error = ""
         ignore = self._mask_at(stamp_ns, frame) if self._options.ignore_mask else None
@@ -168,14 +185,25 @@ class ImageInput:
 
     def _mask_at(self, stamp_ns: int, frame: Frame) -> NDArray[np.bool_] | None:
         """The mask of the same stamp; None where none came, as the mask is a help and not a condition."""
-        message = self._masks.at(stamp_ns)
+        message = self._masks.at(stamp_ns, self._options.ignore_mask_wait_s)
         if message is None:
-            return None
+            return self._older_mask(stamp_ns, frame)
         mask, _ = decode_colour(message)
         if mask.shape != frame.image.shape[:2]:
             width, height = frame.size
             raise FrameError(f"ignore_mask has shape {mask.shape}; the image is {width}x{height} and the mask must be mono8")
         return np.asarray(mask != 0)
+
+    def _older_mask(self, stamp_ns: int, frame: Frame) -> NDArray[np.bool_] | None:
+        """The mask of an image shortly before, widened by how far hands go until the next one comes."""
+        message = self._masks.before(stamp_ns, self._options.ignore_mask_age_s)
+        if message is None:
+            return None
+        mask, _ = decode_colour(message)
+        if mask.shape != frame.image.shape[:2]:
+            return None
+        side = 2 * max(1, round(_WIDENED * frame.size[0])) + 1
+        return np.asarray(cv2.dilate((mask != 0).astype(np.uint8), np.ones((side, side), np.uint8)) > 0)
 
 
 def _intrinsics_key(info: Any) -> bytes:

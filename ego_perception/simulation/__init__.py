@@ -13,9 +13,9 @@ from ego_perception.simulation.config import EgoSimConfig
 
 set_defaults()
 
-_LAZY = {"EgoSim": "sim", "SimSource": "source", "render_dataset": "dataset"}
+_LAZY = {"EgoSim": "sim", "SimSource": "source", "write_dataset": "dataset"}
 
-__all__ = ["EgoSim", "EgoSimConfig", "SimSource", "render_dataset"]
+__all__ = ["EgoSim", "EgoSimConfig", "SimSource", "write_dataset"]
 
 
 def __getattr__(name: str) -> Any:

@@ -28,18 +28,21 @@ class BoxMesh:
     triangles: NDArray[np.int32]
 
 
-def box_mesh(part: Part, repeat: float, *, is_grained: bool) -> BoxMesh:
+def box_mesh(part: Part, repeat: float, *, is_grained: bool, cell_m: float = CELL_M) -> BoxMesh:
     """Tessellate a box part.
 
     Args:
         repeat: texture repeats per metre, anchored in the room so that pieces of one wall continue each other;
             0 puts the whole picture on each face.
         is_grained: turn the texture so that its rows run along the longer side of each face.
+        cell_m: longest side of a cell; infinite gives two triangles per face.
     """
     c, s = math.cos(part.yaw_rad), math.sin(part.yaw_rad)
     x, y, z = part.center
     anchor = np.array([c * x + s * y, -s * x + c * y, z])
-    blocks = [_face(np.asarray(part.half), axis, sign, anchor, repeat, is_grained) for axis in range(3) for sign in (-1, 1)]
+    blocks = [
+        _face(np.asarray(part.half), axis, sign, anchor, repeat, is_grained, cell_m) for axis in range(3) for sign in (-1, 1)
+    ]
     offsets = np.cumsum([0] + [len(b.vertices) for b in blocks[:-1]])
     return BoxMesh(
         np.concatenate([b.vertices for b in blocks]),
@@ -50,10 +53,16 @@ def box_mesh(part: Part, repeat: float, *, is_grained: bool) -> BoxMesh:
 
 
 def _face(
-    half: NDArray[np.float64], axis: int, sign: int, anchor: NDArray[np.float64], repeat: float, grained: bool
+    half: NDArray[np.float64],
+    axis: int,
+    sign: int,
+    anchor: NDArray[np.float64],
+    repeat: float,
+    grained: bool,
+    cell_m: float,
 ) -> BoxMesh:
     u_axis, v_axis = ((1, 2), (0, 2), (0, 1))[axis]
-    nu, nv = (min(_MAX_CELLS, max(1, math.ceil(2 * half[k] / CELL_M))) for k in (u_axis, v_axis))
+    nu, nv = (min(_MAX_CELLS, max(1, math.ceil(2 * half[k] / cell_m))) for k in (u_axis, v_axis))
     u, v = (grid.ravel() for grid in np.meshgrid(np.linspace(-1, 1, nu + 1), np.linspace(-1, 1, nv + 1)))
     vertices = np.zeros((len(u), 3))
     vertices[:, axis], vertices[:, u_axis], vertices[:, v_axis] = sign * half[axis], u * half[u_axis], v * half[v_axis]

@@ -12,6 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ego_perception.data import Frame
+from ego_perception.data.clips.tables import pack
+from ego_perception.data.clips.tar import truth_files
+from ego_perception.data.scene_truth import SceneTruth
 from ego_perception.errors import OutputError
 from ego_perception.geometry import PinholeCamera
 
@@ -49,6 +52,10 @@ class FolderWriter:
     """Frames as files, in the layout of the 7-Scenes recordings (Shotton et al., CVPR 2013): `frame-NNNNNN.color.jpg`,
     `.depth.png` (uint16 millimetres, 0 invalid), `.pose.txt` (4x4 camera-to-world, metres) and `camera-intrinsics.txt` (3x3).
 
+    Beside them lies what else is known: `.classes.png`, `.instances.png`, `.clean.jpg`, `.clean_shadowed.jpg`,
+    `.background.jpg`, `.clean_depth.png`, `.background_depth.png`, `.flow.png`, `.scene_flow.png` and `.truth.npz` (bodies,
+    wearer, objects, photo), each as in a data set of clips; see docs/dataset_format.md.
+
     Raises:
         OutputError: on construction and on writing, where the disk refuses.
     """
@@ -69,6 +76,18 @@ class FolderWriter:
                 _write_image(stem.with_suffix(".depth.png"), millimetres(frame.truth.depth), [])
             if frame.truth is not None and frame.truth.T_world_cam is not None:
                 np.savetxt(stem.with_suffix(".pose.txt"), frame.truth.T_world_cam, fmt="%.12g")
+            for name, data in truth_files(frame):
+                stem.with_suffix(f".{name}").write_bytes(data)
+
+    def close(self) -> None:
+        """Every file is finished already."""
+
+    def write_scene(self, scene: SceneTruth, stamp_ns: int) -> None:
+        """Add what belongs to the whole clip: `scene.npz` with points, normals and instance_names."""
+        with _translated(self._folder):
+            names = np.array(scene.instance_names, np.str_)
+            data = pack({"points": scene.points, "normals": scene.normals, "instance_names": names})
+            (self._folder / "scene.npz").write_bytes(data)
 
 
 def millimetres(depth: NDArray[np.float32]) -> NDArray[np.uint16]:

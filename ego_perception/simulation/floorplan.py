@@ -7,6 +7,7 @@ import math
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter1d
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
 
@@ -14,6 +15,7 @@ from ego_perception.errors import SimulationError
 from ego_perception.simulation.room import Room
 
 CELL_M = 0.1
+SPACING_M = 0.04
 BODY_RADIUS_M = 0.28
 _MIN_AREA_M2 = 0.8
 _LOW_M = 0.05  # one steps over what is lower, such as a rug
@@ -72,6 +74,32 @@ class FloorPlan:
         while way[-1] != start:
             way.append(int(before[way[-1]]))
         return self.points[way[::-1]]
+
+    def nearest(self, xy: Array) -> int:
+        """Row of `points` nearest to a floor point."""
+        return int(np.linalg.norm(self.points - np.asarray(xy), axis=1).argmin())
+
+    def way(self, start: Array, goal: Array) -> Array:
+        """A way with round corners between two floor points that may lie a little outside the free cells, (N, 2), metres.
+
+        Corners are rounded as far as the furniture allows.
+        """
+        cells = self.path(self.nearest(start), self.nearest(goal))
+        raw = np.concatenate([[start], cells[1:-1], [goal]])
+        along = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(raw, axis=0), axis=1))])
+        if along[-1] < 2 * SPACING_M:
+            return np.array([start, goal], dtype=np.float64)
+        at = np.linspace(0.0, along[-1], max(3, round(along[-1] / SPACING_M)))
+        fine = np.stack([np.interp(at, along, raw[:, k]) for k in (0, 1)], axis=1)
+        share = np.linspace(0.0, 1.0, len(fine))[:, None]
+        allowed = self.is_free(fine)
+        for sigma_m in (0.35, 0.25, 0.18, 0.12):
+            smooth = gaussian_filter1d(fine, sigma_m / SPACING_M, axis=0, mode="nearest")
+            # Smoothing draws the ends inwards; give the difference back along the way.
+            smooth += (1 - share) * (fine[0] - smooth[0]) + share * (fine[-1] - smooth[-1])
+            if (self.is_free(smooth) | ~allowed).all():
+                return smooth
+        return fine
 
     def _edges(self) -> csr_array:
         """Eight-neighbour graph; a step costs its length, and more where it is narrow."""

@@ -1,300 +1,304 @@
-"""Furniture templates: each takes a generator and the room's finishes and returns an assembly with the surfaces it offers."""
+"""Tables, seats, beds and what stands around: each template returns an assembly with the surfaces and seats it offers.
+
+Storage is in `storage`, the kitchen in `kitchen`.
+"""
 
 from __future__ import annotations
 
-from ego_perception.simulation.assembly import Assembly, Support
+import math
+
+import numpy as np
+
+from ego_perception.simulation.assembly import Assembly, Support, Vec3
+from ego_perception.simulation.greens import foliage
+from ego_perception.simulation.lathe import lathe, tube
 from ego_perception.simulation.materials import MaterialBook, Role
+from ego_perception.simulation.roundbox import pillow, plain_box, rounded_box
+from ego_perception.simulation.surface import Surface, merged, rotation
 from ego_perception.simulation.textures import Rng
+
+SITTING_M = (0.42, 0.48)
+"""Usual heights of seats."""
+
+
+def four_legs(hx: float, hy: float, height: float, thick: float, *, taper: float = 1.5, is_round: bool = False) -> Surface:
+    """Legs at (+-hx, +-hy) from the floor up, thinner at the foot."""
+    foot = thick / taper
+    if is_round:
+        one = lathe([(0, 0), (foot, 0), (thick, height), (0, height)], segments=10)
+    else:
+        one = plain_box((foot, foot, height / 2), taper=taper).moved((0, 0, height / 2))
+    return merged([one.moved((sx * hx, sy * hy, 0.0)) for sx in (-1, 1) for sy in (-1, 1)])
+
+
+def _apron(hx: float, hy: float, z: float, half_height: float) -> Surface:
+    """Four rails between the legs."""
+    sides = [plain_box((0.01, hy, half_height)).moved((s * hx, 0, z)) for s in (-1, 1)]
+    return merged([*sides, *(plain_box((hx, 0.01, half_height)).moved((0, s * hy, z)) for s in (-1, 1))])
 
 
 def table(rng: Rng, book: MaterialBook, *, height: float | None = None, half: tuple[float, float] | None = None) -> Assembly:
-    """A free-standing table: rectangular or round, four legs or a column."""
+    """A free-standing table: rectangular with apron and tapered legs, or round on a column."""
     a = Assembly("table", rng, book)
-    wood, legs = book.pick(Role.WOOD), book.pick(Role.WOOD if a.chance(0.6) else Role.METAL)
-    h = height or a.u(0.70, 0.78)
-    hx, hy = half or (a.u(0.5, 0.95), a.u(0.36, 0.5))
+    wood = book.pick(Role.WOOD)
+    h = height or a.u(0.72, 0.76)
+    hx, hy = half or (a.u(0.6, 0.9), a.u(0.38, 0.45))
     if half is None and a.chance(0.25):
-        r = a.u(0.42, 0.6)
-        a.cylinder((0, 0, h - 0.02), r, 0.02, wood)
-        a.cylinder((0, 0, h / 2), 0.05, h / 2 - 0.02, legs)
-        a.cylinder((0, 0, 0.02), 0.28, 0.02, legs)
+        r = a.u(0.45, 0.58)
+        a.mesh(
+            lathe([(0, h - 0.03), (r - 0.01, h - 0.03), (r, h - 0.015), (r - 0.004, h), (0, h)], segments=32).from_above(), wood
+        )
+        column = [
+            (0, 0),
+            (0.28, 0),
+            (0.27, 0.02),
+            (0.1, 0.045),
+            (0.045, 0.1),
+            (0.045, h - 0.12),
+            (0.13, h - 0.03),
+            (0, h - 0.03),
+        ]
+        a.mesh(lathe(column, segments=20), book.pick(Role.WOOD if a.chance(0.5) else Role.DARK))
         hx = hy = r * 0.68
     else:
-        leg = a.u(0.02, 0.045)
-        a.box((0, 0, h - 0.018), (hx, hy, 0.018), wood)
-        a.box((0, 0, h - 0.075), (hx - 0.08, hy - 0.08, 0.035), legs)
-        for sx in (-1, 1):
-            for sy in (-1, 1):
-                a.box((sx * (hx - 0.07), sy * (hy - 0.07), h / 2 - 0.02), (leg, leg, h / 2 - 0.02), legs)
-    a.supports.append(Support((0, 0, h), (hx * 0.95, hy * 0.95), 0.6, is_worktop=True))
+        a.mesh(rounded_box((hx, hy, 0.016), 0.006), wood, (0, 0, h - 0.016))
+        inset, is_round = a.u(0.05, 0.1), a.chance(0.4)
+        legs = four_legs(hx - inset, hy - inset, h - 0.032, a.u(0.024, 0.036), is_round=is_round)
+        frame = wood if a.chance(0.7) else book.pick(Role.WHITE if a.chance(0.5) else Role.DARK)
+        a.mesh(merged([legs, _apron(hx - inset, hy - inset, h - 0.077, 0.045)]), frame)
+    a.supports.append(Support((0, 0, h), (hx * 0.95, hy * 0.95), 0.6, is_worktop=True, use="table"))
     return a
 
 
 def coffee_table(rng: Rng, book: MaterialBook) -> Assembly:
-    """A low table with a second board."""
+    """A low table, rectangular with a second board or round."""
     a = Assembly("coffee table", rng, book)
-    wood, hx, hy, h = book.pick(Role.WOOD), a.u(0.4, 0.65), a.u(0.25, 0.38), a.u(0.36, 0.48)
-    a.box((0, 0, h - 0.02), (hx, hy, 0.02), wood)
-    a.box((0, 0, 0.14), (hx - 0.05, hy - 0.05, 0.012), wood)
-    for sx in (-1, 1):
-        for sy in (-1, 1):
-            a.box((sx * (hx - 0.04), sy * (hy - 0.04), h / 2), (0.028, 0.028, h / 2), wood)
+    wood, h = book.pick(Role.WOOD), a.u(0.38, 0.46)
+    hx, hy = a.u(0.42, 0.6), a.u(0.26, 0.34)
+    if a.chance(0.3):
+        hx = hy = a.u(0.36, 0.44)
+        a.mesh(
+            lathe([(0, h - 0.03), (hx - 0.01, h - 0.03), (hx, h - 0.015), (hx - 0.004, h), (0, h)], segments=28).from_above(),
+            wood,
+        )
+        a.mesh(four_legs(0.62 * hx, 0.62 * hy, h - 0.03, 0.02, is_round=True), wood)
+        a.supports.append(Support((0, 0, h), (hx * 0.66, hy * 0.66), 0.5, is_worktop=True, use="living"))
+        return a
+    a.mesh(rounded_box((hx, hy, 0.016), 0.006), wood, (0, 0, h - 0.016))
+    a.mesh(rounded_box((hx - 0.05, hy - 0.05, 0.009), 0.004), wood, (0, 0, 0.14))
+    a.mesh(four_legs(hx - 0.045, hy - 0.045, h - 0.032, 0.026, taper=1.25), wood)
     a.supports += [
-        Support((0, 0, h), (hx * 0.92, hy * 0.92), 0.5, is_worktop=True),
-        Support((0, 0, 0.155), (hx * 0.7, hy * 0.7), 0.15),
+        Support((0, 0, h), (hx * 0.92, hy * 0.92), 0.5, is_worktop=True, use="living"),
+        Support((0, 0, 0.149), (hx * 0.7, hy * 0.7), 0.18, use="living"),
     ]
     return a
 
 
 def chair(rng: Rng, book: MaterialBook) -> Assembly:
-    """A chair facing -y: its back is at +y."""
+    """A chair facing -y, its back at +y: slats, rungs or a padded back; tapered legs that lean out."""
     a = Assembly("chair", rng, book)
-    wood = book.pick(Role.WOOD if a.chance(0.7) else Role.METAL)
-    seat = book.pick(Role.FABRIC) if a.chance(0.4) else wood
-    s, z = a.u(0.19, 0.23), a.u(0.43, 0.47)
-    top = z + a.u(0.36, 0.5)
-    a.box((0, 0, z), (s, s, 0.025), seat)
+    frame = book.pick(Role.WOOD) if a.chance(0.75) else book.pick(Role.WHITE if a.chance(0.5) else Role.DARK)
+    s, z, style = a.u(0.2, 0.225), a.u(0.44, 0.47), int(rng.integers(3))
+    top = z + a.u(0.38, 0.48)
+    padded = style == 2 or a.chance(0.25)
+    thick = 0.03 if padded else 0.014
+    a.mesh(rounded_box((s, s, thick), 0.9 * thick, steps=2), book.pick(Role.FABRIC) if padded else frame, (0, 0, z - thick))
+    under = z - 2 * thick
+    parts = [_apron(s - 0.035, s - 0.035, under - 0.025, 0.022)]
     for sx in (-1, 1):
-        a.box((sx * (s - 0.02), -(s - 0.02), z / 2), (0.02, 0.02, z / 2), wood)
-        a.box((sx * (s - 0.02), s - 0.02, top / 2), (0.02, 0.02, top / 2), wood)
-        a.box((sx * (s - 0.02), 0, z * 0.45), (0.011, s - 0.02, 0.015), wood)
-    if a.chance(0.3):
-        a.box((0, s - 0.02, (z + top) / 2 + 0.06), (s - 0.03, 0.012, (top - z) / 2 - 0.07), seat)
-    else:
-        bars = int(rng.integers(2, 5))
-        for i in range(bars):
-            a.box((0, s - 0.02, z + 0.12 + (top - z - 0.15) * (i + 0.5) / bars), (s - 0.02, 0.012, 0.03), wood)
-    if a.chance(0.1):
-        a.supports.append(Support((0, 0, z + 0.025), (s * 0.7, s * 0.7), 0.2))
+        parts.append(tube([(sx * (s - 0.01), 0.02 - s, 0), (sx * (s - 0.035), 0.035 - s, under)], [0.012, 0.019], segments=8))
+        back = [(sx * (s - 0.015), s + 0.03, 0), (sx * (s - 0.03), s - 0.03, z - 0.02), (sx * (s - 0.03), s + 0.05, top)]
+        parts.append(tube(back, [0.012, 0.019, 0.014], segments=8))
+    lean = rotation("x", -0.2)
+    middle = np.array([0.0, s + 0.015, (z + top) / 2 + 0.05])
+    span = top - z - 0.1
+    if style == 0:  # upright slats under a top rail
+        slats = [plain_box((0.011, 0.006, span / 2)).moved((x, 0, 0)) for x in np.linspace(-0.62, 0.62, 5) * s]
+        slats += [rounded_box((s - 0.02, 0.011, 0.026), 0.008).moved((0, 0, e * span / 2)) for e in (-1, 1)]
+        parts.append(merged(slats).turned(lean).moved(middle))
+    elif style == 1:  # ladder back
+        rungs = [rounded_box((s - 0.02, 0.009, 0.026), 0.006).moved((0, 0, e * span / 2)) for e in (-0.7, 0.1, 0.9)]
+        parts.append(merged(rungs).turned(lean).moved(middle))
+    a.mesh(merged(parts), frame)
+    if style == 2:
+        a.mesh(rounded_box((s - 0.015, 0.025, span / 2 + 0.02), 0.02, steps=2), a.parts[0].material, _vec(middle), tilt=-0.2)
+    a.seat((0, 0, z), (0.95 * s, 0.95 * s))
+    return a
+
+
+def office_chair(rng: Rng, book: MaterialBook) -> Assembly:
+    """A swivel chair on castors, facing -y."""
+    a = Assembly("chair", rng, book)
+    z, cloth, dark = a.u(0.45, 0.5), book.pick(Role.FABRIC), book.pick(Role.DARK)
+    base = [tube([(0, 0, 0.1), (0, 0, z - 0.08)], 0.025, segments=10)]
+    for k in range(5):
+        turn = 2 * math.pi * k / 5 + 0.3
+        tip = (0.28 * math.cos(turn), 0.28 * math.sin(turn))
+        base.append(tube([(0, 0, 0.11), (*tip, 0.065)], [0.024, 0.014], segments=6))
+        base.append(
+            lathe([(0, -0.012), (0.028, -0.012), (0.028, 0.012), (0, 0.012)], segments=10)
+            .turned(rotation("x", 1.5708))
+            .moved((*tip, 0.028))
+        )
+    base.append(tube([(0, 0.12, z - 0.07), (0, 0.27, z - 0.05), (0, 0.28, z + 0.25)], 0.018))
+    for sx in (-1, 1):
+        base.append(tube([(sx * 0.2, 0.05, z - 0.06), (sx * 0.27, 0.05, z - 0.03), (sx * 0.27, 0.05, z + 0.18)], 0.013))
+        base.append(rounded_box((0.028, 0.11, 0.014), 0.012).moved((sx * 0.27, 0.02, z + 0.19)))
+    a.mesh(merged(base), dark)
+    a.mesh(rounded_box((0.235, 0.23, 0.035), 0.033, steps=2), cloth, (0, 0, z - 0.035))
+    a.mesh(rounded_box((0.215, 0.035, 0.26), 0.033, steps=2), cloth, (0, 0.25, z + 0.36), tilt=-0.12)
+    a.seat((0, 0, z), (0.21, 0.2))
     return a
 
 
 def stool(rng: Rng, book: MaterialBook) -> Assembly:
-    """A round stool on three legs."""
+    """A round stool on three or four leaning legs, to sit on or, the high one, for a bar."""
     a = Assembly("stool", rng, book)
-    wood, z, r = book.pick(Role.WOOD), a.u(0.42, 0.68), a.u(0.15, 0.2)
-    a.cylinder((0, 0, z), r, 0.02, book.pick(Role.FABRIC) if a.chance(0.4) else wood)
-    for x, y in ((-0.7, -0.4), (0.7, -0.4), (0.0, 0.8)):
-        a.cylinder((x * r, y * r, z / 2), 0.016, z / 2, wood)
+    wood, r = book.pick(Role.WOOD), a.u(0.16, 0.19)
+    z = a.u(0.43, 0.48) if a.chance(0.7) else a.u(0.62, 0.68)
+    a.mesh(lathe([(0, z - 0.035), (0.94 * r, z - 0.035), (r, z - 0.022), (r, z - 0.01), (0.96 * r, z), (0, z)], segments=20),
+           book.pick(Role.FABRIC) if a.chance(0.35) else wood)  # fmt: skip
+    legs, count = [], int(rng.integers(3, 5))
+    for k in range(count):
+        c, s = math.cos(2 * math.pi * k / count + 0.5), math.sin(2 * math.pi * k / count + 0.5)
+        legs.append(tube([(1.05 * r * c, 1.05 * r * s, 0), (0.6 * r * c, 0.6 * r * s, z - 0.03)], [0.012, 0.018], segments=8))
+    ring = [(0.85 * r * math.cos(t), 0.85 * r * math.sin(t), 0.38 * z) for t in np.linspace(0, 2 * math.pi, 17)]
+    a.mesh(merged([*legs, tube(ring, 0.008, segments=5)]), wood)
+    if z < 0.5:
+        a.seat((0, 0, z), (0.8 * r, 0.8 * r))
+    else:
+        a.supports.append(Support((0, 0, z), (0.6 * r, 0.6 * r), 0.3, use="living"))
     return a
 
 
 def sofa(rng: Rng, book: MaterialBook, *, seats: int = 0) -> Assembly:
-    """A sofa or, with one seat, an armchair: base, cushions, back, arms, pillows."""
+    """A sofa or, with one seat, an armchair: base on feet, arms, seat and back cushions, pillows."""
     seats = seats or int(rng.integers(2, 4))
     a = Assembly("sofa" if seats > 1 else "armchair", rng, book)
-    cloth, pillow, dark = book.pick(Role.FABRIC), book.pick(Role.FABRIC), book.pick(Role.DARK)
-    hw, d, h = 0.33 * seats + 0.02, a.u(0.4, 0.46), a.u(0.20, 0.24)
-    w = hw + 0.11
-    a.box((0, -d, h / 2 + 0.06), (w, d, h / 2 - 0.02), cloth)
-    a.box((0, -0.11, h + 0.28), (w, 0.11, 0.32), cloth)
-    for sx in (-1, 1):
-        a.box((sx * (w - 0.06), -d, h + 0.11), (0.085, d + 0.01, 0.2), cloth)
-        for y in (-0.08, -2 * d + 0.08):
-            a.box((sx * (w - 0.1), y, 0.03), (0.025, 0.025, 0.03), dark)
+    cloth, wood = book.pick(Role.FABRIC), book.pick(Role.WOOD if a.chance(0.6) else Role.DARK)
+    inner, depth, h = 0.33 * seats, a.u(0.84, 0.94), a.u(*SITTING_M)
+    arm, arm_top, back_top = a.u(0.06, 0.09), h + a.u(0.1, 0.2), h + a.u(0.36, 0.46)
+    inner += 0.155 - 2 * arm
+    w = inner + 2 * arm
+    foot, cushion = a.u(0.06, 0.12), 0.07
+    bottom = h - 2 * cushion
+    a.mesh(
+        rounded_box((inner + 0.01, depth / 2 - 0.02, (bottom - foot) / 2), 0.02), cloth, (0, -depth / 2, (bottom + foot) / 2)
+    )
+    a.mesh(rounded_box((inner + 0.01, 0.085, (back_top - foot) / 2), 0.06, steps=2), cloth, (0, -0.09, (back_top + foot) / 2))
+    side = rounded_box((arm, depth / 2, (arm_top - foot) / 2), 0.9 * arm if a.chance(0.5) else 0.035, steps=2)
+    a.mesh(merged([side.moved((s * (w - arm), 0, 0)) for s in (-1, 1)]), cloth, (0, -depth / 2, (arm_top + foot) / 2))
+    a.mesh(four_legs(w - 0.07, depth / 2 - 0.07, foot + 0.01, 0.028), wood, (0, -depth / 2, 0))
+    deep = (depth - 0.2) / 2
     for i in range(seats):
-        x = -hw + (2 * i + 1) * hw / seats
-        a.box((x, -d - 0.08, h + 0.09), (hw / seats - 0.012, d - 0.12, 0.075), cloth)
-        a.box((x, -0.27, h + 0.33), (hw / seats - 0.02, 0.06, 0.18), cloth, tilt=-0.2)
+        x = -inner + (2 * i + 1) * inner / seats
+        half = inner / seats - 0.004
+        a.mesh(rounded_box((half, deep, cushion), 0.05, steps=2), cloth, (x, -depth + deep + 0.005, h - cushion))
+        back = rounded_box((half - 0.005, 0.085, (back_top - h) / 2 + 0.02), 0.07, steps=2, bulge=0.03)
+        a.mesh(back, cloth, (x, -0.25, (h + back_top) / 2 + 0.03), tilt=-0.2)
+        a.seat((x, -depth + deep - 0.04, h), (half - 0.02, deep - 0.1))
     for sx in (-1, 1):
-        if a.chance(0.6):
-            a.box((sx * (hw - 0.17), -0.42, h + 0.32), (0.19, 0.05, 0.17), pillow, tilt=-0.4, yaw=a.u(-0.4, 0.4))
-    a.supports.append(Support((0, -d - 0.15, h + 0.165), (hw * 0.8, d * 0.45), 0.3))
+        if a.chance(0.5 if seats > 1 else 0.25):
+            at = (sx * (inner - 0.21), -0.39, h + 0.17)
+            a.mesh(pillow((0.2, 0.075, 0.19)), book.pick(Role.FABRIC), at, tilt=-0.45, yaw=sx * a.u(-0.4, -0.1))
     return a
 
 
 def bed(rng: Rng, book: MaterialBook) -> Assembly:
-    """A bed with its head at the wall."""
+    """A bed with its head at the wall: frame, mattress, duvet folded back, pillows."""
     a = Assembly("bed", rng, book)
-    wood, sheet, cover = book.pick(Role.WOOD), book.pick(Role.FABRIC), book.pick(Role.FABRIC)
-    w, d = a.u(0.45, 0.8), 1.0
-    a.box((0, -d, 0.2), (w, d, 0.12), wood)
-    a.box((0, -0.03, 0.5), (w, 0.03, 0.5), wood)
-    a.box((0, -d, 0.4), (w - 0.03, d - 0.03, 0.1), sheet)
-    a.box((0, -d - 0.28, 0.43), (w + 0.01, d - 0.3, 0.11), cover)
-    for x in (-0.5, 0.5) if w > 0.6 else (0.0,):
-        a.ellipsoid((x * w, -0.32, 0.54), (0.3, 0.2, 0.09), sheet)
-    a.supports.append(Support((0, -d - 0.3, 0.54), (w * 0.7, d * 0.5), 0.3))
-    return a
-
-
-def shelf(rng: Rng, book: MaterialBook, w: float | None = None) -> Assembly:
-    """Open shelves at a wall."""
-    a = Assembly("shelf", rng, book)
-    w, d, h, n = w or a.u(0.35, 0.7), a.u(0.13, 0.19), a.u(0.9, 2.1), int(rng.integers(3, 6))
-    wood = book.pick(Role.WOOD)
+    wood, sheet, cover = book.pick(Role.WOOD), book.pick(Role.LINEN), book.pick(Role.FABRIC)
+    w, d, top = (a.u(0.46, 0.52) if a.chance(0.4) else a.u(0.72, 0.85)), 1.02, a.u(0.47, 0.53)
+    a.mesh(merged([plain_box((0.016, d, 0.09)).moved((s * w, -d, 0.22)) for s in (-1, 1)]
+                  + [plain_box((w, 0.016, 0.09)).moved((0, 0.016 - 2 * d, 0.22))]), wood)  # fmt: skip
+    a.mesh(four_legs(w - 0.03, d - 0.03, 0.14, 0.03), wood, (0, -d, 0))
+    is_padded = a.chance(0.5)
+    head = rounded_box((w + 0.03, 0.035, 0.42), 0.03 if is_padded else 0.008, steps=2)
+    a.mesh(head, cover if is_padded else wood, (0, -0.036, 0.62))
+    mattress = (top - 0.2) / 2
+    a.mesh(rounded_box((w - 0.01, d - 0.035, mattress), 0.05, steps=2), sheet, (0, -d - 0.02, 0.2 + mattress))
+    fold = 0.62
+    length = (2 * d - fold) / 2
+    duvet = rounded_box((w + 0.025, length, 0.1), 0.05, steps=2)
+    a.mesh(duvet, cover, (0, -2 * d + length - 0.01, top - 0.075))
+    a.mesh(rounded_box((w + 0.027, 0.13, 0.03), 0.026, steps=2), sheet, (0, -fold - 0.09, top + 0.01))
+    for x in (-0.48, 0.48) if w > 0.6 else (0.0,):
+        a.mesh(pillow((0.33, 0.09, 0.2)), sheet, (x * w, -0.27, top + 0.1), tilt=-1.15)
+    if a.chance(0.4):
+        a.mesh(pillow((0.2, 0.08, 0.2)), book.pick(Role.FABRIC), (a.u(-0.2, 0.2) * w, -0.47, top + 0.16), tilt=-0.75)
+    edge = top + 0.025
     for s in (-1, 1):
-        a.box((s * w, -d, h / 2), (0.015, d, h / 2), wood)
-    if a.chance(0.6):
-        a.box((0, -0.008, h / 2), (w, 0.008, h / 2), book.pick(Role.WOOD))
-    for i in range(n + 1):
-        z = 0.06 + i * (h - 0.08) / n
-        a.box((0, -d, z), (w, d, 0.012), wood)
-        a.supports.append(Support((0, -d, z + 0.012), (w * 0.93, d * 0.75), (h - 0.08) / n - 0.05 if i < n else 0.35))
+        a.seat((s * (w - 0.22), -d - 0.25, edge), (0.4, 0.2), facing_rad=0.0 if s > 0 else math.pi)
+    a.seat((0, -2 * d + 0.24, edge), (w - 0.1, 0.2))
     return a
-
-
-def cabinet(rng: Rng, book: MaterialBook, w: float | None = None) -> Assembly:
-    """A wardrobe, cupboard or fridge, with doors and handles."""
-    a = Assembly("cabinet", rng, book)
-    w, h, d = w or a.u(0.3, 0.6), a.u(1.2, 2.1), a.u(0.2, 0.32)
-    front = book.pick(Role.FRONT)
-    a.box((0, -d, h / 2), (w, d, h / 2), book.pick(Role.WOOD) if a.chance(0.5) else front)
-    doors(a, w, 0.08, h - 0.04, -2 * d - 0.008, front, book.pick(Role.METAL), width=0.4)
-    if h < 1.8:
-        a.supports.append(Support((0, -d, h), (w * 0.9, d * 0.8), 0.4))
-    return a
-
-
-def dresser(rng: Rng, book: MaterialBook, w: float | None = None) -> Assembly:
-    """A chest of drawers."""
-    a = Assembly("dresser", rng, book)
-    w, h, d = w or a.u(0.35, 0.65), a.u(0.7, 1.0), a.u(0.2, 0.26)
-    front, knob = book.pick(Role.FRONT), book.pick(Role.METAL)
-    a.box((0, -d, h / 2), (w, d, h / 2), book.pick(Role.WOOD))
-    rows = int(rng.integers(3, 5))
-    for i in range(rows):
-        z = 0.08 + (h - 0.12) * (i + 0.5) / rows
-        a.box((0, -2 * d - 0.008, z), (w - 0.02, 0.008, (h - 0.12) / rows / 2 - 0.008), front)
-        for s in (-0.5, 0.5):
-            a.box((s * w, -2 * d - 0.025, z), (0.05, 0.008, 0.008), knob)
-    a.supports.append(Support((0, -d, h), (w * 0.93, d * 0.8), 0.5, is_worktop=True))
-    return a
-
-
-def desk(rng: Rng, book: MaterialBook) -> Assembly:
-    """A desk at a wall with a screen and a keyboard."""
-    a = Assembly("desk", rng, book)
-    w, d, h = a.u(0.5, 0.8), a.u(0.3, 0.38), a.u(0.71, 0.76)
-    wood, dark = book.pick(Role.WOOD), book.pick(Role.DARK)
-    a.box((0, -d, h - 0.02), (w, d, 0.02), wood)
-    for s in (-1, 1):
-        a.box((s * (w - 0.02), -d, h / 2 - 0.02), (0.02, d - 0.02, h / 2 - 0.02), wood)
-    a.box((-w + 0.25, -d, h - 0.12), (0.2, d - 0.03, 0.08), book.pick(Role.FRONT))
-    x, yaw = a.u(-0.3, 0.3) * w, a.u(-0.3, 0.3)
-    a.cylinder((x, -0.22, h + 0.01), 0.11, 0.01, dark)
-    a.box((x, -0.2, h + 0.12), (0.02, 0.015, 0.12), dark)
-    a.box((x, -0.22, h + 0.33), (0.28, 0.016, 0.17), dark, yaw=yaw)
-    a.box((x, -0.24, h + 0.33), (0.265, 0.005, 0.155), book.pick(Role.SCREEN), yaw=yaw)
-    a.box((x, -0.47, h + 0.012), (0.21, 0.065, 0.01), dark)
-    a.supports.append(Support((0, -d - 0.05, h), (w * 0.92, d * 0.7), 0.4, is_worktop=True))
-    return a
-
-
-def tv_stand(rng: Rng, book: MaterialBook) -> Assembly:
-    """A low board with a television."""
-    a = Assembly("tv stand", rng, book)
-    w, h, dark = a.u(0.5, 0.8), a.u(0.4, 0.55), book.pick(Role.DARK)
-    a.box((0, -0.2, h / 2), (w, 0.2, h / 2), book.pick(Role.WOOD))
-    doors(a, w, 0.06, h - 0.03, -0.408, book.pick(Role.FRONT), book.pick(Role.METAL), width=0.4)
-    a.box((0, -0.14, h + 0.03), (0.15, 0.08, 0.012), dark)
-    a.box((0, -0.12, h + 0.36), (0.5, 0.025, 0.3), dark)
-    a.box((0, -0.148, h + 0.36), (0.48, 0.004, 0.28), book.pick(Role.SCREEN))
-    a.supports.append(Support((0, -0.28, h), (w * 0.93, 0.08), 0.2))
-    return a
-
-
-def counter(rng: Rng, book: MaterialBook, w: float | None = None) -> Assembly:
-    """A kitchen counter, often with sink or stove, splash back, wall cabinets, hood and things on hooks."""
-    a = Assembly("counter", rng, book)
-    w, d, h = w or a.u(0.5, 1.4), a.u(0.27, 0.33), a.u(0.84, 0.95)
-    front, metal, dark, top = book.pick(Role.FRONT), book.pick(Role.METAL), book.pick(Role.DARK), book.pick(Role.STONE)
-    a.box((0, -d, h / 2 + 0.04), (w, d - 0.01, h / 2 - 0.06), front)
-    a.box((0, -d + 0.03, 0.04), (w, d - 0.04, 0.04), dark)
-    a.box((0, -d - 0.015, h), (w + 0.005, d + 0.015, 0.02), top)
-    doors(a, w, 0.1, h - 0.2, -2 * d - 0.004, front, metal)
-    doors(a, w, h - 0.19, h - 0.03, -2 * d - 0.004, front, metal)
-    if a.chance(0.7):
-        a.box((0, -0.005, h + 0.28), (w, 0.006, 0.26), book.pick(Role.SPLASH))
-    if w > 0.6:
-        _appliance(a, a.u(-0.45, 0.45) * w, d, h + 0.02, metal, dark)
-    if a.chance(0.65):
-        z = a.u(1.38, 1.5)
-        a.box((0, -0.17, z + 0.35), (w, 0.165, 0.35), front)
-        doors(a, w, z + 0.01, z + 0.69, -0.342, front, metal)
-    elif a.chance(0.6):
-        z = a.u(1.35, 1.55)
-        a.box((0, -0.12, z), (w * 0.8, 0.12, 0.014), book.pick(Role.WOOD))
-        a.supports.append(Support((0, -0.12, z + 0.014), (w * 0.75, 0.09), 0.3))
-    else:
-        a.box((0, -0.03, 1.42), (w * 0.7, 0.008, 0.008), metal)
-        for _ in range(int(rng.integers(2, 7))):
-            x, length = a.u(-0.65, 0.65) * w, a.u(0.06, 0.14)
-            a.box((x, -0.03, 1.41 - length), (0.008, 0.006, length), metal)
-            a.ellipsoid((x, -0.03, 1.4 - 2 * length), (0.035, 0.012, 0.045), metal)
-    a.supports.append(Support((0, -d - 0.02, h + 0.02), (w * 0.95, d * 0.75), 0.38, is_worktop=True))
-    return a
-
-
-def _appliance(a: Assembly, x: float, d: float, z: float, metal: int, dark: int) -> None:
-    """A sink with a tap, or a stove with plates and pots."""
-    if a.chance(0.5):
-        a.box((x, -d, z + 0.001), (0.24, 0.19, 0.003), metal)
-        a.box((x, -d - 0.01, z + 0.003), (0.19, 0.14, 0.002), dark)
-        a.cylinder((x, -0.12, z + 0.13), 0.014, 0.13, metal)
-        a.box((x, -0.21, z + 0.26), (0.012, 0.1, 0.012), metal)
-        return
-    a.box((x, -d, z + 0.002), (0.28, 0.24, 0.004), dark)
-    for sx in (-1, 1):
-        for sy in (-1, 1):
-            a.cylinder((x + sx * 0.13, -d + sy * 0.11, z + 0.008), 0.085, 0.004, metal)
-            if a.chance(0.35):
-                hh = a.u(0.03, 0.08)
-                a.cylinder((x + sx * 0.13, -d + sy * 0.11, z + 0.012 + hh), 0.095, hh, metal)
-                a.box((x + sx * 0.28, -d + sy * 0.11, z + 2 * hh), (0.08, 0.012, 0.008), dark)
-
-
-def doors(a: Assembly, w: float, z0: float, z1: float, y: float, front: int, handle: int, width: float = 0.3) -> None:
-    """Cover the width -w..w with door leaves and handles."""
-    n = max(1, round(w / width))
-    half = w / n
-    for i in range(n):
-        x = -w + half * (2 * i + 1)
-        a.box((x, y, (z0 + z1) / 2), (half - 0.005, 0.009, (z1 - z0) / 2 - 0.005), front)
-        if z1 - z0 > 0.3:
-            a.box((x + (0.75 if i % 2 == 0 else -0.75) * half, y - 0.02, (z0 + z1) / 2), (0.007, 0.009, 0.07), handle)
-        else:
-            a.box((x, y - 0.02, (z0 + z1) / 2), (min(0.07, half * 0.4), 0.009, 0.007), handle)
 
 
 def floor_lamp(rng: Rng, book: MaterialBook) -> Assembly:
-    """A lamp on a pole."""
+    """A lamp on a pole, or on three legs."""
     a = Assembly("lamp", rng, book)
-    metal, h = book.pick(Role.DARK), a.u(1.3, 1.65)
-    a.cylinder((0, 0, 0.015), 0.15, 0.015, metal)
-    a.cylinder((0, 0, h / 2), 0.014, h / 2, metal)
-    a.cylinder((0, 0, h + 0.1), a.u(0.15, 0.2), 0.13, book.pick(Role.SHADE))
+    h, r = a.u(1.35, 1.6), a.u(0.17, 0.22)
+    if a.chance(0.3):
+        legs = [
+            tube([(0.24 * math.cos(t), 0.24 * math.sin(t), 0), (0, 0, h - 0.02)], 0.012)
+            for t in (0.5, 0.5 + 2.0944, 0.5 + 4.1888)
+        ]
+        a.mesh(merged(legs), book.pick(Role.WOOD))
+    else:
+        foot = lathe([(0, 0), (0.14, 0), (0.14, 0.012), (0.03, 0.026), (0.012, 0.04), (0.011, h), (0, h)], segments=20)
+        a.mesh(foot, book.pick(Role.DARK if a.chance(0.6) else Role.METAL))
+    a.mesh(lamp_shade(r, 0.68 * r, 0.24), book.pick(Role.SHADE), (0, 0, h - 0.05))
     return a
 
 
+def lamp_shade(r_foot: float, r_top: float, height: float) -> Surface:
+    """An open shade from z = 0 up."""
+    wall = [(r_foot - 0.004, 0), (r_foot, 0), (r_top, height), (r_top - 0.004, height), (r_foot - 0.004, 0)]
+    return lathe(wall, segments=20)
+
+
 def plant(rng: Rng, book: MaterialBook) -> Assembly:
-    """A plant in a pot: stalks and leaves."""
+    """A large plant in a pot on the floor."""
     a = Assembly("plant", rng, book)
-    r, leaf = a.u(0.11, 0.17), book.pick(Role.LEAF)
-    a.cylinder((0, 0, r), r, r, book.pick(Role.CERAMIC))
-    for _ in range(int(rng.integers(6, 12))):
-        angle, reach, z = a.u(0, 6.28), a.u(0.05, 0.25), a.u(0.45, 1.2)
-        a.cylinder((reach * 0.3, 0, z / 2 + r), 0.007, z / 2, leaf)
-        part = (reach * a.u(-1, 1), reach * a.u(-1, 1), z + r)
-        a.ellipsoid(part, (a.u(0.08, 0.16), 0.04, 0.1), leaf, yaw=angle)
+    r, h = a.u(0.13, 0.17), a.u(0.24, 0.32)
+    pot = [
+        (0, 0),
+        (0.74 * r, 0),
+        (r, 0.9 * h),
+        (1.06 * r, 0.91 * h),
+        (1.06 * r, h),
+        (0.92 * r, h),
+        (0.9 * r, 0.9 * h),
+        (0, 0.9 * h),
+    ]
+    a.mesh(lathe(pot, segments=20), book.pick(Role.CERAMIC))
+    a.mesh(lathe([(0, 0), (0.9 * r, 0), (0, 0.02)], segments=14), book.pick(Role.SOIL), (0, 0, 0.9 * h))
+    a.mesh(foliage(rng, 0.9 * h, a.u(0.6, 1.0), spread=a.u(0.36, 0.5)), book.pick(Role.LEAF))
     return a
 
 
 def carton(rng: Rng, book: MaterialBook) -> Assembly:
-    """A box, basket or bin that stands around."""
-    a = Assembly("box", rng, book)
-    if a.chance(0.6):
-        half = a.u(0.12, 0.3), a.u(0.12, 0.25), a.u(0.1, 0.28)
-        a.box((0, 0, half[2]), half, book.pick(Role.LABEL if a.chance(0.5) else Role.WOOD))
-        a.supports.append(Support((0, 0, 2 * half[2]), (half[0] * 0.8, half[1] * 0.8), 0.3))
-    else:
-        h = a.u(0.15, 0.3)
-        a.cylinder((0, 0, h), a.u(0.12, 0.18), h, book.pick(Role.PLASTIC))
+    """A cardboard box, a basket or a bin that stands around."""
+    a = Assembly("carton", rng, book)
+    if a.chance(0.5):
+        half = a.u(0.16, 0.26), a.u(0.13, 0.2), a.u(0.1, 0.2)
+        a.mesh(rounded_box(half, 0.004), book.pick(Role.CARDBOARD), (0, 0, half[2]))
+        a.mesh(plain_box((half[0] + 0.0006, 0.025, half[2] + 0.0006)), book.pick(Role.PAPER), (0, 0, half[2]))
+        a.supports.append(Support((0, 0, 2 * half[2]), (half[0] * 0.8, half[1] * 0.8), 0.3, use="living"))
+        return a
+    h, r = a.u(0.26, 0.38), a.u(0.13, 0.17)
+    woven = a.chance(0.5)
+    bin_ = [(0, 0), (0.8 * r, 0), (r, h), (0.96 * r, h), (0.77 * r, 0.012), (0, 0.012)]
+    a.mesh(lathe(bin_, segments=20), book.pick(Role.LINEN if woven else Role.STEEL))
     return a
 
 
-def carpet(rng: Rng, book: MaterialBook) -> Assembly:
+def carpet(rng: Rng, book: MaterialBook, half: tuple[float, float] | None = None) -> Assembly:
     """A rug on the floor."""
     a = Assembly("rug", rng, book, is_walkable=True)
-    a.box((0, 0, 0.005), (a.u(0.6, 1.2), a.u(0.45, 0.8), 0.005), book.pick(Role.RUG))
+    hx, hy = half or (a.u(0.8, 1.2), a.u(0.55, 0.8))
+    a.box((0, 0, 0.004), (hx, hy, 0.004), book.pick(Role.RUG))
     return a
+
+
+def _vec(v: np.ndarray) -> Vec3:
+    return float(v[0]), float(v[1]), float(v[2])

@@ -1,40 +1,69 @@
-"""EgoSim: the room, the walk and the renderer of one configuration, as a sequence of frames with exact truth."""
+"""EgoSim: the room, the people, the camera and the renderer of one configuration, as a sequence of frames with exact truth."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from dataclasses import fields, replace
+from functools import cached_property
 from types import TracebackType
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ego_perception.data import Frame, FrameTruth
+from ego_perception.body.model import load_body
+from ego_perception.data import ExtraView, Frame, FrameTruth
+from ego_perception.data.scene_truth import SceneTruth
 from ego_perception.errors import SimulationError
 from ego_perception.geometry import PinholeCamera
-from ego_perception.simulation.config import EgoSimConfig
+from ego_perception.simulation.activity import plan_activity
+from ego_perception.simulation.actor import dress
+from ego_perception.simulation.camera import Shot, SimCamera
+from ego_perception.simulation.cloud import scene_cloud
+from ego_perception.simulation.config import EgoSimConfig, ProductsConfig
 from ego_perception.simulation.renderer import Renderer, Rendering
 from ego_perception.simulation.room import build_room
 from ego_perception.simulation.scene import compile_scene
-from ego_perception.simulation.trajectory import HeadTrajectory
+from ego_perception.simulation.stage import WEARER, Stage
+from ego_perception.simulation.truth import TruthMaker
+from ego_perception.simulation.viewpoints import is_clear
+from ego_perception.simulation.views import extra_poses, focus_distance
 
 EPOCH_NS = 1_700_000_000_000_000_000
 """Stamp of the first frame; not zero, because zero means "no stamp" in ROS."""
+
+_LOOKS_STREAM, _VIEWS_STREAM, _CLOUD_STREAM = 6, 7, 8
+_CLOUD_SPACING_M = 0.02
 
 
 class EgoSim:
     """A simulated clip. Use it as a context manager: it owns a GL context, which belongs to the thread that made it.
 
     Raises:
-        SimulationError: on construction, for a room without free floor, or no usable GL back-end.
+        SimulationError: on construction, for a room without free floor or without place for the people asked for, or no
+            usable GL back-end.
     """
 
     def __init__(self, config: EgoSimConfig) -> None:
         self.config = config
-        room = build_room(config)
-        self.trajectory = HeadTrajectory(room, config)
-        self._renderer = Renderer(config.width, config.height, supersample=config.supersample)
+        self.room = build_room(config)
+        model = load_body()
+        self.stage = Stage(self.room, plan_activity(self.room, config), model)
+        shown = [player for name, player in self.stage.players.items() if name != WEARER or config.people.wearer]
+        self.actors = [
+            dress(self._rng(_LOOKS_STREAM, i), model, player.motion.betas, name=player.name, is_wearer=player.name == WEARER)
+            for i, player in enumerate(shown)
+        ]
+        self.scene = compile_scene(self.room, self.actors)
+        self._truth = TruthMaker(self.stage, self.scene, self.actors, model)
+        self._renderer = Renderer(
+            config.width,
+            config.height,
+            supersample=config.supersample,
+            shadow_map_px=config.shadow_map_px,
+            ambient_occlusion=config.ambient_occlusion,
+        )
         try:
-            self.scene = compile_scene(room, offscreen=self._renderer.offscreen, shadow_map_px=config.shadow_map_px)
+            self._camera = SimCamera(config, self._renderer)
             self._renderer.load(self.scene)
         except BaseException:
             self._renderer.close()
@@ -42,8 +71,8 @@ class EgoSim:
 
     @property
     def camera(self) -> PinholeCamera:
-        """Intrinsics of every frame."""
-        return self.config.camera
+        """Intrinsics and distortion of every frame."""
+        return self._camera.camera
 
     def __len__(self) -> int:
         return self.config.num_frames
@@ -51,18 +80,22 @@ class EgoSim:
     def __iter__(self) -> Iterator[Frame]:
         return (self.frame(i) for i in range(len(self)))
 
-    def frame(self, index: int) -> Frame:
+    def frame(self, index: int, products: Collection[str] | None = None) -> Frame:
         """Render one frame of the clip; frames can be asked for in any order.
+
+        Args:
+            products: names in `ProductsConfig` to compute for this frame; None takes those of the configuration.
 
         Raises:
             SimulationError: the index is outside the clip.
         """
         if not 0 <= index < len(self):
             raise SimulationError(f"frame {index} is outside the clip of {len(self)} frames")
-        T_world_cam = self.trajectory.pose(index / self.config.fps)
-        view = self._renderer.render(T_world_cam, self.camera.fov_rad[1])
-        truth = FrameTruth(depth=view.depth, T_world_cam=T_world_cam)
-        return Frame(self.stamp_ns(index), view.rgb, camera=self.camera, index=index, truth=truth)
+        wanted = self._wanted(products)
+        t = index / self.config.fps
+        shot = self._camera.shoot(self.stage, t, index, clean=wanted.clean, background=wanted.background)
+        truth = self._frame_truth(shot, t, index, wanted)
+        return Frame(self.stamp_ns(index), shot.view.rgb, camera=self.camera, index=index, truth=truth)
 
     def stamp_ns(self, index: int) -> int:
         """Acquisition time of a frame, nanoseconds."""
@@ -78,11 +111,12 @@ class EgoSim:
             raise SimulationError(f"time {t} s is outside the clip of {self.config.duration_s} s")
         if T_world_cam.shape != (4, 4) or not np.isfinite(T_world_cam).all():
             raise SimulationError(f"the camera pose must be a finite (4, 4) matrix, got shape {T_world_cam.shape}")
-        return self._renderer.render(T_world_cam, self.camera.fov_rad[1])
+        self._renderer.pose(self.stage.world_at(t))
+        return self._camera.look(T_world_cam)
 
-    def class_image(self, view: Rendering) -> NDArray[np.uint8]:
-        """The (H, W) `Label` of each pixel of a view, 0 where there is nothing."""
-        return np.append(self.scene.class_of_geom, np.uint8(0))[view.geom]
+    def scene_truth(self) -> SceneTruth:
+        """What does not change while the clip runs."""
+        return SceneTruth(self._cloud[:, :3], self._cloud[:, 3:], tuple(self.scene.instance_names))
 
     def close(self) -> None:
         """Free the GL context."""
@@ -93,3 +127,57 @@ class EgoSim:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+    @cached_property
+    def _cloud(self) -> NDArray[np.float32]:
+        return scene_cloud(self.room, _CLOUD_SPACING_M, self._rng(_CLOUD_STREAM, 0))
+
+    def _wanted(self, names: Collection[str] | None) -> ProductsConfig:
+        configured = self.config.products
+        if names is None:
+            return configured
+        flags = {f.name: f.name in names for f in fields(ProductsConfig) if f.name != "extra_views"}
+        return replace(configured, **flags, extra_views=configured.extra_views if "extra_views" in names else 0)
+
+    def _rng(self, stream: int, number: int) -> np.random.Generator:
+        return np.random.default_rng([self.config.seed, stream, number])
+
+    def _frame_truth(self, shot: Shot, t: float, index: int, wanted: ProductsConfig) -> FrameTruth:
+        T_world_cam, view = self.stage.camera_pose(t), shot.view
+        flow = scene_flow = None
+        if wanted.flow:
+            flow, scene_flow = self._truth.flow(view, self.camera, t, t + 1 / self.config.fps)
+        views = self._extra_views(T_world_cam, view, t, index, wanted.extra_views) if wanted.extra_views else ()
+        bodies = self._truth.bodies(view, self.camera, t, vertices=wanted.vertices) if wanted.bodies or wanted.vertices else ()
+        return FrameTruth(
+            depth=view.depth,
+            T_world_cam=T_world_cam,
+            classes=view.classes,
+            instances=view.instances,
+            clean=shot.clean,
+            clean_depth=shot.clean_depth,
+            clean_shadowed=shot.clean_shadowed,
+            background=shot.background,
+            background_depth=shot.background_depth,
+            flow=flow,
+            scene_flow=scene_flow,
+            views=views,
+            bodies=bodies,
+            wearer=self.stage.wearer_truth(t),
+            objects=self._truth.objects(t),
+            photo=self._camera.photo.truth(t),
+        )
+
+    def _extra_views(
+        self, T_world_cam: NDArray[np.float64], view: Rendering, t: float, index: int, count: int
+    ) -> tuple[ExtraView, ...]:
+        poses = extra_poses(
+            T_world_cam,
+            count,
+            self._rng(_VIEWS_STREAM, index),
+            focus_m=focus_distance(view.depth),
+            is_clear=lambda position: is_clear(self.room, position),
+        )
+        self._renderer.pose(self.stage.world_at(t))
+        drawn = [self._camera.look(pose) for pose in poses]
+        return tuple(ExtraView(v.rgb, v.depth, pose) for v, pose in zip(drawn, poses, strict=True))

@@ -1,4 +1,7 @@
-"""Tileable surface pictures made of numbers: every function returns (n, n, 3) uint8 RGB and draws only from its generator."""
+"""Tileable surface pictures made of numbers: every function returns (n, n, 3) uint8 RGB and draws only from its generator.
+
+Real surfaces are even from afar and rough from near: the contrast lies in the grain, hardly any of it in large blotches.
+"""
 
 from __future__ import annotations
 
@@ -37,167 +40,116 @@ def noise(rng: Rng, n: int, *, low: int = 2, octaves: int = 5, stretch: tuple[in
     return out / max(float(out.max()), 1e-6)
 
 
-def wood(rng: Rng, n: int, base: Colour, *, planks: int = 4) -> Image:
-    """Boards side by side along the columns, with grain, joints and a shade of their own."""
+def speckle(rng: Rng, n: int, blur: float = 0.6) -> Field:
+    """Make tileable fine grain with mean 0 and standard deviation 1."""
+    grain = np.pad(rng.standard_normal((n, n), dtype=np.float32), 4, mode="wrap")
+    fine = cv2.GaussianBlur(grain, (0, 0), blur)[4:-4, 4:-4]
+    return np.asarray(fine / fine.std(), np.float32)
+
+
+def wood(rng: Rng, n: int, base: Colour, *, planks: int = 4, has_joints: bool = True) -> Image:
+    """Boards side by side along the columns, with fibres, growth rings, joints and a shade of their own."""
+    fibre = noise(rng, n, low=4, octaves=4, stretch=(1, 16), decay=0.8) - 0.5
+    pore = np.clip(noise(rng, n, low=16, octaves=2, stretch=(1, 8)) - 0.62, 0, 1)
+    x = np.arange(n, dtype=np.float32)[None] / n
     out = np.zeros((n, n, 3), np.float32)
     edges = np.linspace(0, n, planks + 1).astype(int)
     for left, right in itertools.pairwise(edges):
-        grain = noise(rng, n, low=2, octaves=6, stretch=(1, 8), decay=0.75)[:, : right - left]
-        board = np.asarray(base) * rng.uniform(0.8, 1.12)
-        out[:, left:right] = board * (0.68 + 0.5 * grain[..., None])
+        warp = noise(rng, n, low=1, octaves=2, stretch=(1, 2))
+        rings = np.sin(2 * np.pi * (int(rng.integers(4, 9)) * x + float(rng.uniform(0.6, 1.4)) * warp))
+        shade = 1 + 0.2 * fibre + 0.035 * rings - 0.4 * pore
+        board = np.asarray(base) * rng.uniform(0.9, 1.08) * rng.uniform(0.985, 1.015, 3)
+        out[:, left:right] = board * np.roll(shade, int(rng.integers(n)), axis=0)[:, left:right, None]
         if planks > 1:
-            out[:, left : left + 1] *= 0.6
+            out[:, left : left + 1] *= 0.66 if has_joints else 0.85
+        if planks > 1 and has_joints:
             joint = int(rng.integers(n))
-            out[joint : joint + 1, left:right] *= 0.6
+            out[joint : joint + 1, left:right] *= 0.66
     return _bytes(out)
 
 
-def plaster(rng: Rng, n: int, base: Colour, *, contrast: float = 0.36) -> Image:
-    """A painted wall: blotches, brush grain and speckle."""
-    blotch = noise(rng, n, low=2, octaves=7, decay=0.72)
-    speckle = rng.random((n, n), dtype=np.float32)
-    shade = 1 + contrast * (blotch - 0.5) + 0.12 * contrast * (speckle - 0.5)
-    shade[rng.random((n, n)) < 0.002] *= 0.8
-    return _bytes(np.asarray(base) * cv2.GaussianBlur(shade, (0, 0), 0.6)[..., None])
+def plaster(rng: Rng, n: int, base: Colour, *, contrast: float = 0.12) -> Image:
+    """A painted surface: the grain of roller or brush, and hardly visible unevenness."""
+    peel = speckle(rng, n, 1.2)
+    uneven = noise(rng, n, low=4, octaves=3) - 0.5
+    shade = 1 + contrast * (0.13 * peel + 0.12 * uneven + 0.08 * speckle(rng, n))
+    return _bytes(np.asarray(base) * shade[..., None])
+
+
+def brushed(rng: Rng, n: int, base: Colour) -> Image:
+    """Metal with fine scratches along the rows."""
+    streak = noise(rng, n, low=2, octaves=5, stretch=(16, 1), decay=0.9) - 0.5
+    return _bytes(np.asarray(base) * (1 + 0.16 * streak + 0.015 * speckle(rng, n))[..., None])
 
 
 def wallpaper(rng: Rng, n: int, base: Colour) -> Image:
-    """Plaster with a repeated printed motif: dots, leaves, diamonds or stripes."""
-    out = plaster(rng, n, base, contrast=0.2).astype(np.float32)
-    ink = np.asarray(base) * rng.uniform(0.6, 0.85) + rng.uniform(-14, 14, 3)
+    """Plaster with a printed motif in nearly the same tone: dots, leaves, diamonds or stripes."""
+    out = plaster(rng, n, base, contrast=0.1).astype(np.float32)
+    ink = np.asarray(base) * rng.uniform(0.86, 0.95) + rng.uniform(-5, 5, 3)
     mask = np.zeros((n, n), np.uint8)
-    motif, cells = int(rng.integers(4)), int(rng.choice([4, 6, 8]))
+    motif, cells = int(rng.integers(4)), 8
     step = n / cells
-    for i in range(cells):
-        for j in range(cells):
-            c = (int((j + 0.5) * step), int((i + (0.25 if j % 2 else 0.75)) * step))
-            if motif == 0:
-                cv2.circle(mask, c, max(2, int(step * 0.2)), 255, -1, cv2.LINE_AA)
-            elif motif == 1:
-                cv2.ellipse(
-                    mask, c, (int(step * 0.36), int(step * 0.12)), 45 if (i + j) % 2 else -45, 0, 360, 255, -1, cv2.LINE_AA
-                )
-            elif motif == 2:
-                r = int(step * 0.3)
-                cv2.polylines(
-                    mask, [np.array([(c[0] - r, c[1]), (c[0], c[1] - r), (c[0] + r, c[1]), (c[0], c[1] + r)])], True, 255, 2
-                )
     if motif == 3:
         mask[:, (np.arange(n) // max(2, int(step / 2))) % 2 == 0] = 255
-    a = mask[..., None].astype(np.float32) / 255 * 0.75
-    return _bytes(out * (1 - a) + ink * a)
+    else:
+        for i, j in itertools.product(range(-1, cells + 1), repeat=2):
+            _motif(mask, motif, (int((j + 0.5) * step), int((i + (0.25 if j % 2 else 0.75)) * step)), step, (i + j) % 2 == 0)
+    a = mask[..., None].astype(np.float32) / 255
+    return _bytes(out * (1 - a) + ink * a * (out / np.asarray(base)))
 
 
-def fabric(rng: Rng, n: int, base: Colour) -> Image:
-    """Woven cloth: plain, striped or checked."""
+def _motif(mask: Image, motif: int, c: tuple[int, int], step: float, is_even: bool) -> None:
+    if motif == 0:
+        cv2.circle(mask, c, max(2, int(step * 0.14)), 255, -1, cv2.LINE_AA)
+    elif motif == 1:
+        turn = 45 if is_even else -45
+        cv2.ellipse(mask, c, (max(1, int(step * 0.34)), max(1, int(step * 0.1))), turn, 0, 360, 255, -1, cv2.LINE_AA)
+    else:
+        r = int(step * 0.3)
+        corners = np.array([(c[0] - r, c[1]), (c[0], c[1] - r), (c[0] + r, c[1]), (c[0], c[1] + r)])
+        cv2.polylines(mask, [corners], True, 255, max(1, int(step / 16)), cv2.LINE_AA)
+
+
+def fabric(rng: Rng, n: int, base: Colour, *, patterned: float = 0.25) -> Image:
+    """Woven cloth: nearly always plain with a melange, striped or checked with the probability `patterned`."""
     y, x = np.mgrid[:n, :n]
-    shade = 0.8 + 0.12 * ((x // 2 + y // 2) % 2) + 0.32 * (noise(rng, n, octaves=6, decay=0.7) - 0.3)
+    weave = 0.06 * (((x // 2 + y // 2) % 2) - 0.5)
+    yarn = 0.16 * (noise(rng, n, low=8, octaves=4, stretch=(1, 4), decay=0.9) - 0.5)
+    yarn += 0.16 * (noise(rng, n, low=8, octaves=4, stretch=(4, 1), decay=0.9) - 0.5)
+    shade = 1 + weave + yarn + 0.03 * speckle(rng, n)
     out = np.asarray(base) * shade[..., None]
-    accent = np.asarray(base) * rng.uniform(0.45, 1.35) + rng.uniform(-25, 25, 3)
-    style, period = int(rng.integers(3)), int(rng.choice([16, 32]))
+    style, period = int(rng.choice(3, p=[1 - patterned, 0.7 * patterned, 0.3 * patterned])), n // int(rng.choice([2, 4]))
+    accent = np.asarray(base) * rng.uniform(0.7, 1.2) + rng.uniform(-8, 8, 3)
     band = (x % period) < period // 4 if style == 1 else ((x % period) < period // 4) ^ ((y % period) < period // 4)
     if style > 0:
-        out = np.where(band[..., None], 0.4 * out + 0.6 * accent * shade[..., None], out)
+        out = np.where(band[..., None], accent * shade[..., None], out)
     return _bytes(out)
 
 
 def tiles(rng: Rng, n: int, base: Colour, *, count: int = 4, grout: float = 0.7, brick: bool = False) -> Image:
-    """Square tiles, or bricks laid in a half bond, each with a shade of its own."""
-    y, x = np.mgrid[:n, :n]
+    """Square tiles, or bricks in a half bond, `count` along the rows; `grout` is the brightness of the joints."""
     p = n // count
     rows = p // 2 if brick else p
-    shifted = (x + (y // rows % 2) * (p // 2)) % n if brick else x
-    shade = rng.uniform(0.84, 1.06, (n // rows + 1, n // p + 1))[y // rows, shifted // p]
-    shade = shade * (0.86 + 0.28 * noise(rng, n, low=4, octaves=6, decay=0.75))
+    y, x = np.mgrid[:n, :n]
+    shifted = x + (p // 2) * ((y // rows) % 2) if brick else x
+    across = shifted // p % max(1, n // p)
+    spread = 0.07 if brick else 0.04
+    shade = rng.uniform(1 - spread, 1 + spread, (n // rows + 1, n // p + 1))[y // rows, across]
+    shade = shade + 0.06 * (noise(rng, n, low=4, octaves=5, decay=0.7) - 0.5) + 0.012 * speckle(rng, n)
     line = (shifted % p < max(1, n // 100)) | (y % rows < max(1, n // 100))
-    return _bytes(np.asarray(base) * np.where(line, grout, shade)[..., None])
+    return _bytes(np.asarray(base) * np.where(line, grout + 0.02 * speckle(rng, n), shade)[..., None])
 
 
 def marble(rng: Rng, n: int, base: Colour) -> Image:
-    """Stone with veins and grains."""
-    warp = noise(rng, n, low=2, octaves=6)
-    veins = 1 - np.abs(2 * ((noise(rng, n, low=2, octaves=4) + 0.6 * warp) % 0.5) / 0.5 - 1)
-    grain = rng.random((n, n), dtype=np.float32)
-    shade = 0.78 + 0.34 * warp - 0.3 * veins**6 + 0.22 * (cv2.GaussianBlur(grain, (0, 0), 0.8) - 0.5)
-    return _bytes(np.asarray(base) * shade[..., None])
-
-
-def art(rng: Rng, n: int) -> Image:
-    """A picture to hang: a landscape, or an abstract composition."""
+    """Polished stone: granite with flecks, or marble with thin soft veins."""
     if rng.random() < 0.5:
-        return _landscape(rng, n)
-    out = np.ones((n, n, 3), np.float32) * rng.uniform(120, 240, 3)
-    for _ in range(14):
-        colour = tuple(float(v) for v in rng.uniform(20, 240, 3))
-        p = rng.integers(0, n, (4, 2)).astype(np.int32)
-        if rng.random() < 0.5:
-            cv2.fillConvexPoly(out, cv2.convexHull(p), colour, cv2.LINE_AA)
-        else:
-            cv2.circle(out, (int(p[0, 0]), int(p[0, 1])), int(rng.integers(4, n // 4)), colour, -1, cv2.LINE_AA)
-    return _bytes(_muted(out) * (0.85 + 0.3 * noise(rng, n)[..., None]))
-
-
-def _landscape(rng: Rng, n: int) -> Image:
-    out = np.linspace(rng.uniform(120, 220, 3), rng.uniform(200, 250, 3), n)[:, None] * np.ones((1, n, 1))
-    for k in range(4):
-        ridge = n * (0.35 + 0.16 * k + 0.22 * (noise(rng, n, low=2, octaves=4)[0] - 0.5))
-        hill = rng.uniform((30, 60, 30), (120, 140, 110)) * (1.15 - 0.2 * k)
-        out = np.where((np.arange(n)[:, None] > ridge[None])[..., None], hill, out)
-    return _bytes(out * (0.8 + 0.4 * noise(rng, n, octaves=6)[..., None]))
-
-
-def view_outside(rng: Rng, n: int) -> Image:
-    """What a window shows: sky with clouds above trees and houses."""
-    sky = np.linspace((120, 165, 225), (225, 235, 242), n)[:, None] * np.ones((1, n, 1))
-    cloud = np.clip(noise(rng, n, low=4, octaves=6) * 2 - 0.95, 0, 1)[..., None]
-    out = sky * (1 - cloud) + 248 * cloud
-    for _ in range(6):
-        x, w, top = int(rng.integers(n)), int(rng.integers(n // 12, n // 5)), int(rng.integers(n // 2, 3 * n // 4))
-        out[top:, x : x + w] = rng.uniform(120, 200) * rng.uniform((0.95, 0.85, 0.75), (1.05, 1.0, 0.95))
-        for wy in range(top + 6, n - 6, 14):
-            for wx in range(x + 4, min(x + w - 6, n - 6), 12):
-                out[wy : wy + 7, wx : wx + 6] = (70, 80, 95)
-    trees = n * (0.74 + 0.2 * (noise(rng, n, low=4, octaves=6)[0] - 0.5))
-    green = np.array((70, 105, 55)) * (0.5 + 0.9 * noise(rng, n, low=8, octaves=5)[..., None])
-    return _bytes(np.where((np.arange(n)[:, None] > trees[None])[..., None], green, out))
-
-
-def label(rng: Rng, n: int) -> Image:
-    """The printed face of a package: coloured fields, a motif and lines that look like text."""
-    base, ink = rng.uniform(60, 240, 3), rng.uniform(0, 120, 3) if rng.random() < 0.6 else rng.uniform(150, 255, 3)
-    out = np.ones((n, n, 3), np.float32) * base
-    top, bottom = sorted(rng.uniform(0.1, 0.9, 2) * n)
-    out[int(top) : int(bottom)] = rng.uniform(40, 250, 3)
-    cv2.circle(out, (int(rng.integers(n)), int(rng.integers(n))), n // 5, tuple(float(v) for v in rng.uniform(0, 255, 3)), -1)
-    for row in range(n // 8, n - 4, n // 8):
-        left, right = sorted(rng.integers(2, n - 2, 2))
-        cv2.line(out, (int(left), row), (int(right), row), tuple(float(v) for v in ink), max(1, int(rng.integers(1, 4))))
-    return _bytes(_muted(out))
-
-
-def spines(rng: Rng, n: int) -> Image:
-    """A row of book backs, for filled shelves."""
-    out = np.zeros((n, n, 3), np.float32)
-    x = 0
-    while x < n:
-        w = int(rng.integers(n // 16, n // 7))
-        out[:, x : x + w] = rng.uniform(30, 210) * (1 - 0.6 * rng.random(3))
-        out[int(rng.uniform(0.1, 0.4) * n) :, x : x + w][: n // 10] += rng.uniform(-60, 90)
-        out[:, x : x + 1] *= 0.4
-        x += w
-    return _bytes(out)
-
-
-def rug(rng: Rng, n: int) -> Image:
-    """A carpet with a border and a mirrored pattern."""
-    a, b, c = (rng.uniform(60, 190) * (1 - 0.55 * rng.random(3)) for _ in range(3))
-    field = noise(rng, n, low=8, octaves=3)
-    field = field + field[:, ::-1] + field[::-1] + field[::-1, ::-1]
-    level = (field - field.min()) / np.ptp(field)
-    out = np.where((level > 0.55)[..., None], a, np.where((level > 0.35)[..., None], b, c))
-    for inset, colour in ((0, b), (n // 16, a), (n // 10, c)):
-        cv2.rectangle(out, (inset, inset), (n - 1 - inset, n - 1 - inset), tuple(float(v) for v in colour), n // 24)
-    return _bytes(out * (0.75 + 0.35 * rng.random((n, n, 1))))
+        fleck = noise(rng, n, low=32, octaves=3, decay=0.9) - 0.5
+        spots = np.where(speckle(rng, n, 0.8) > 1.6, -0.2, 0.0) + np.where(speckle(rng, n, 0.8) > 1.8, 0.16, 0.0)
+        return _bytes(np.asarray(base) * (1 + 0.22 * fleck + spots)[..., None])
+    warp = noise(rng, n, low=2, octaves=5)
+    field = 2 * noise(rng, n, low=2, octaves=4) + 0.8 * warp
+    vein = np.exp(-((np.abs(np.sin(np.pi * field)) / 0.06) ** 2)) * noise(rng, n, low=4, octaves=3)
+    return _bytes(np.asarray(base) * (1 + 0.07 * (warp - 0.5) - 0.2 * vein + 0.02 * speckle(rng, n))[..., None])
 
 
 def any_kind(rng: Rng, n: int, kinds: Sequence[str] = RANDOM_KINDS) -> Image:
@@ -206,9 +158,9 @@ def any_kind(rng: Rng, n: int, kinds: Sequence[str] = RANDOM_KINDS) -> Image:
     a = rng.uniform(30, 250) * (1 - rng.random() ** 2 * rng.random(3))
     b = a * rng.uniform(0.3, 1.5) if rng.random() < 0.7 else rng.uniform(10, 255, 3)
     if kind == "shapes":
-        return art(rng, n)
+        return _shapes(rng, n)
     if kind == "text":
-        return _text(rng, n, a, b)
+        return _lines(rng, n, a, b)
     mask = _random_mask(rng, n, kind)
     grain = rng.normal(0, rng.uniform(0, 10), (n, n, 1))
     return _bytes(a + (b - a) * mask[..., None].clip(0, 1.3) + grain)
@@ -232,22 +184,24 @@ def _random_mask(rng: Rng, n: int, kind: str) -> NDArray[np.floating]:
     return np.zeros((n, n), np.float32)
 
 
-def page(rng: Rng, n: int) -> Image:
-    """Dark lines of writing on pale paper."""
-    return _text(rng, n, rng.uniform(215, 245) * rng.uniform((0.97, 0.95, 0.88), (1.0, 1.0, 1.0)), rng.uniform(30, 110, 3))
+def _shapes(rng: Rng, n: int) -> Image:
+    out = np.ones((n, n, 3), np.float32) * rng.uniform(120, 240, 3)
+    for _ in range(14):
+        colour = tuple(float(v) for v in rng.uniform(20, 240, 3))
+        p = rng.integers(0, n, (4, 2)).astype(np.int32)
+        if rng.random() < 0.5:
+            cv2.fillConvexPoly(out, cv2.convexHull(p), colour, cv2.LINE_AA)
+        else:
+            cv2.circle(out, (int(p[0, 0]), int(p[0, 1])), int(rng.integers(4, n // 4)), colour, -1, cv2.LINE_AA)
+    return _bytes(out * (0.85 + 0.3 * noise(rng, n)[..., None]))
 
 
-def _text(rng: Rng, n: int, paper: Colour, ink: Colour) -> Image:
+def _lines(rng: Rng, n: int, paper: Colour, ink: Colour) -> Image:
     out = np.ones((n, n, 3), np.float32) * np.asarray(paper)
     for row in range(6, n - 4, int(rng.integers(5, 14))):
         for col in range(6, n - 14, 8):
             cv2.line(out, (col, row), (col + int(rng.integers(0, 9)), row), tuple(float(v) for v in ink), 2)
     return _bytes(out)
-
-
-def _muted(image: NDArray[np.floating], amount: float = 0.4) -> NDArray[np.floating]:
-    """Move colours towards grey."""
-    return image * (1 - amount) + amount * image.mean(axis=2, keepdims=True)
 
 
 def _bytes(image: NDArray[np.floating]) -> Image:

@@ -15,6 +15,7 @@ from ego_perception.resources import models_dir
 
 MANIFEST_NAME: Final = "manifest.yaml"
 MAX_BYTES: Final = 4 * 1024 * 1024
+_PIECE: Final = 1 << 20  # bytes
 
 
 @dataclass(frozen=True)
@@ -79,8 +80,12 @@ def write_manifest(entries: list[ManifestEntry], folder: Path) -> None:
 
 
 def sha256_of(path: Path) -> str:
-    """Hex digest of a file's bytes."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    """Hex digest of a file's bytes, read piece by piece: official files may be larger than memory."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(_PIECE):
+            digest.update(piece)
+    return digest.hexdigest()
 
 
 def verify_weights(entry: ManifestEntry, folder: Path) -> Path:

@@ -11,19 +11,25 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from fixtures.truth_frames import full_frame, scene_truth
 from geometry_msgs.msg import PoseStamped
+from rclpy.serialization import serialize_message
 from ros_support import FakeSource, Graph, Listener, wait_for
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from std_msgs.msg import String
 
 from ego_msgs.msg import NodeStatus
+from ego_perception.bag import BagReader, FrameBagSink, jazzy_types
 from ego_perception.data import Frame
 from ego_perception.errors import ConfigError, FrameError, SourceError
-from ego_perception.messages import decode_depth, frame_from_image, matrix_from_pose, stamp_ns_of
+from ego_perception.messages import TruthTopic, decode_depth, frame_from_image, matrix_from_pose, stamp_ns_of
 from ego_perception.nodes import egosim_node, player_node
 from ego_perception.nodes.egosim_node import EgoSimNode
 from ego_perception.nodes.player_node import PlayerNode
 from ego_perception.nodes.recordings import open_recording
+from ego_perception.ros import qos
+from ego_perception.ros.factory import message_class
 from ego_perception.ros.playback import Answers, Playback, PlaybackOptions
 from ego_perception.ros.tf import TransformBuffer
 
@@ -180,6 +186,68 @@ def test_simulated_frames_arrive_whole(graph: Graph, namespace: str, observer: A
     assert matrix_from_pose(pose.last) == pytest.approx(expected.truth.T_world_cam)
     assert tf.parents == {"sim_camera_optical_frame": "sim_world"}
     wait_for(lambda: node.is_finished)
+
+
+class TruthSource(FakeSource):
+    """Simulated frames with all their truth."""
+
+    scene_truth = scene_truth()
+
+    def __iter__(self) -> Iterator[Frame | Exception]:
+        return (full_frame(i) for i in range(3))
+
+
+def test_live_truth_is_what_a_recording_holds(graph: Graph, namespace: str, observer: Any, tmp_path: Path) -> None:
+    """Every topic of ground truth, byte for byte."""
+    sink = FrameBagSink(tmp_path / "bag", image="raw")
+    sink.write_scene(scene_truth(), full_frame(0).stamp_ns)
+    for i in range(3):
+        sink.write(full_frame(i))
+    sink.close()
+    with BagReader(tmp_path / "bag") as reader:
+        recorded = {t: [m.data for m in reader.raw({f"/{t.value}"})] for t in TruthTopic}
+
+    node = sim(
+        graph, namespace, "playback.rate:=0.0", "playback.stamps:=recording", "playback.loop:=false", source=TruthSource(3)
+    )
+    listeners = {
+        topic: Listener(observer, message_class(topic.type_name), topic.value, qos.LATCHED if topic.is_latched else qos.RESULT)
+        for topic in TruthTopic
+    }
+    image = Listener(observer, Image, "image")
+    wait_for(lambda: image.connected and all(listener.connected for listener in listeners.values()))
+    node.trigger_activate()
+    wait_for(lambda: node.is_finished, 30)
+    wait_for(lambda: all(len(x) == (1 if t.is_latched else 3) for t, x in listeners.items()), what="the last message")
+    store = jazzy_types()
+    for topic, listener in listeners.items():
+        name = topic.type_name
+        live = [store.serialize_cdr(store.deserialize_cdr(serialize_message(m), name), name) for m in listener.messages]
+        assert [bytes(m) for m in live] == recorded[topic], topic
+
+
+def test_only_listeners_make_the_simulator_work(graph: Graph, namespace: str, observer: Any) -> None:
+    node = sim(graph, namespace)
+    frames = node._frames
+    assert frames.wanted_products == frozenset()
+    flow = Listener(observer, Image, TruthTopic.FLOW.value)
+    people = Listener(observer, message_class(TruthTopic.PEOPLE.type_name), TruthTopic.PEOPLE.value)
+    depth = Listener(observer, Image, TruthTopic.DEPTH.value)
+    wait_for(lambda: flow.connected and people.connected and depth.connected)
+    wait_for(lambda: frames.wanted_products == {"flow", "bodies"})
+
+
+def test_what_belongs_to_the_clip_waits_for_a_late_listener(graph: Graph, namespace: str, observer: Any) -> None:
+    node = sim(
+        graph, namespace, "playback.rate:=0.0", "playback.loop:=false", "playback.exit_at_end:=false", source=TruthSource(3)
+    )
+    image = Listener(observer, Image, "image")
+    wait_for(lambda: image.connected)
+    node.trigger_activate()
+    wait_for(lambda: len(image) == 3, 30)
+    names = Listener(observer, String, TruthTopic.INSTANCE_NAMES.value, qos.LATCHED)
+    wait_for(lambda: len(names) == 1)
+    assert "person_0" in names.last.data
 
 
 def test_truth_can_be_kept_back(graph: Graph, namespace: str, observer: Any) -> None:

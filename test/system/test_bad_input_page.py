@@ -20,6 +20,8 @@ REQUIRED = (
     "duplicate", "jump backwards", "jump forwards", "bag in a loop", "bag without metadata", "cut short", "unknown types",
     "empty", "a video that is no video", "of another network", "unknown or out-of-range parameter", "parameter file", "--set",
     "full disk", "unwritable output", "no subscribers", "a killed node",
+    "no GL back-end", "without free floor", "damaged, cut or lost clip",
+    "full disk while a data set is written", "interrupted recording", "negative or zero sizes",
 )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ import ego_perception
 
 ROOT = Path(ego_perception.__file__).parent
 BASE = {"errors", "parameters", "resources", "environment", "geometry"}
-TASKS = {"reconstruction", "simulation"}
+TASKS = {"reconstruction", "hand_removal", "simulation"}
 
 # Package -> what it may import from this project. A new package must be entered here on purpose.
 ALLOWED: dict[str, set[str]] = {
@@ -29,10 +29,11 @@ ALLOWED: dict[str, set[str]] = {
     "engine": BASE | {"weights"},
     "runtime": BASE | {"data"},
     "evaluation": BASE | {"data", "runtime"},
-    "messages": BASE | {"data", "runtime"},
+    "messages": BASE | {"data", "runtime", "body"},
     "bag": BASE | {"data", "runtime", "messages"},
     "viz": BASE | {"data", "runtime", "evaluation"},
     "reconstruction": BASE | {"nn", "data", "weights", "engine", "runtime"},
+    "hand_removal": BASE | {"nn", "data", "weights", "engine", "runtime"},
     "body": BASE,
     "motion": BASE | {"body"},
     "simulation": BASE | {"data", "runtime", "body", "motion"},

@@ -7,10 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from fixtures.clip_folder import write_clips
 from typer.testing import CliRunner
 
 from ego_perception.cli.train import app
+from ego_perception.data import Frame, FrameTruth
 from ego_perception.errors import ConfigError, SourceError, WeightsError
+from ego_perception.geometry import PinholeCamera
 
 ROOT = Path(__file__).parents[3]
 
@@ -63,15 +66,15 @@ def test_bad_configuration(tmp_path: Path, text: str, message: str) -> None:
 def test_unknown_task_and_missing_data(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="task is 'dancing'; choose one of reconstruction"):
         run("dancing")
-    with pytest.raises(SourceError, match="no training images"):
+    with pytest.raises(SourceError, match="is no dataset"):
         run("reconstruction", "--data", str(tmp_path), "--out", str(tmp_path / "run"))
 
 
 def test_resume_needs_a_checkpoint(tmp_path: Path) -> None:
     for split in ("train", "val"):
-        (tmp_path / split).mkdir()
-        rgb, depth = np.zeros((2, 48, 64, 3), np.uint8), np.ones((2, 48, 64), np.float16)
-        np.savez(tmp_path / split / "a.npz", rgb=rgb, depth=depth, fov_y=np.ones(2, np.float32))
+        truth = FrameTruth(depth=np.ones((48, 64), np.float32))
+        frame = Frame(1, np.zeros((48, 64, 3), np.uint8), camera=PinholeCamera.from_fov(64, 48, 1.0), truth=truth)
+        write_clips(tmp_path / split, {0: [frame, frame]})
     with pytest.raises(WeightsError, match="no checkpoint at"):
         run("reconstruction", "--data", str(tmp_path), "--out", str(tmp_path / "run"), "--resume")
 

@@ -100,7 +100,7 @@ def test_export_takes_a_file(trained: Path, tmp_path: Path) -> None:
 
 
 def test_wrong_usage(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="action is 'fetch'; choose one of list, verify, export, enter"):
+    with pytest.raises(ConfigError, match="action is 'fetch'; choose one of list, verify, export, import, enter"):
         run("fetch")
     with pytest.raises(ConfigError, match="needs a name or file"):
         run("export")

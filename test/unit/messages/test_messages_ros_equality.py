@@ -6,20 +6,25 @@ import warnings
 
 import numpy as np
 import pytest
+from fixtures.truth_frames import full_frame, scene_truth
 
 from ego_perception.bag import RosbagsFactory, jazzy_types
 from ego_perception.data import TrackingState
 from ego_perception.geometry import DistortionModel, PinholeCamera
 from ego_perception.messages import (
+    FRAME_TOPICS,
+    SCENE_TOPICS,
     NodeFacts,
     SceneMessages,
     SceneTopic,
+    TruthMessages,
     compressed_from_frame,
     diagnostics_message,
     frame_from_image,
     image_from_frame,
     info_from_camera,
     pose_message,
+    scene_message,
     unpack_cloud,
 )
 from ego_perception.runtime import StageLatency
@@ -49,6 +54,10 @@ def build_all(factory, make_estimate):
     built["info"] = info_from_camera(factory, lens, 5, "cam")
     built["pose"] = pose_message(factory, messages.estimate.T_world_cam, 5, "world")
     built["diagnostics"] = diagnostics_message(factory, facts, 5)
+    for truth_topic in FRAME_TOPICS:
+        built[truth_topic.value] = TruthMessages(factory, full_frame(2)).build(truth_topic)
+    for truth_topic in SCENE_TOPICS:
+        built[truth_topic.value] = scene_message(factory, scene_truth(), truth_topic, 5)
     return built
 
 

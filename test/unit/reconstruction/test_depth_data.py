@@ -1,15 +1,20 @@
-"""Training images: blocks, order of samples, crops whose depth and focal length stay true, changes of look."""
+"""Training images: clips, order of samples, crops whose depth and focal length stay true, changes of look."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from fixtures.clip_folder import write_clips
 
+from ego_perception.data import Frame, FrameTruth
+from ego_perception.data.clips import clip_path
 from ego_perception.errors import SourceError
+from ego_perception.geometry import DistortionModel, PinholeCamera
 from ego_perception.reconstruction.data import (
     Crop,
     DepthDataset,
@@ -17,27 +22,28 @@ from ego_perception.reconstruction.data import (
     change_look,
     cut,
     random_crop,
-    read_block,
     whole_image,
 )
 
 W, H = 64, 48
 FOV_Y = 0.9
+LENS = PinholeCamera(W, H, 50.0, 50.0, 31.5, 23.5, DistortionModel.EQUIDISTANT, (0.1, 0.0, 0.0, 0.0))
 
 
-def write_block(path: Path, count: int = 4, value: int = 0, width: int = W) -> None:
-    """Frames whose red channel counts columns and whose depth is a function of the column."""
-    columns = np.broadcast_to(np.arange(width, dtype=np.uint8), (count, H, width))
+def write_block(folder: Path, seed: int, count: int = 4, value: int = 0, width: int = W, **changes: object) -> None:
+    """A clip whose red channel counts columns and whose depth is a function of the column."""
+    columns = np.broadcast_to(np.arange(width, dtype=np.uint8), (H, width))
     rgb = np.stack([columns, np.full_like(columns, value), columns // 2], axis=-1)
-    depth = (1.0 + columns / 16.0).astype(np.float16)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez(path, rgb=rgb, depth=depth, fov_y=np.full(count, FOV_Y, np.float32))
+    truth = FrameTruth(depth=(1.0 + columns / 16.0).astype(np.float32))
+    camera = PinholeCamera.from_fov(width, H, FOV_Y)
+    frame = replace(Frame(1, rgb, camera=camera, truth=truth), **changes)  # type: ignore[arg-type]
+    write_clips(folder, {seed: [replace(frame, index=i) for i in range(count)]})
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     for room in range(3):
-        write_block(tmp_path / f"room_{room}.npz", value=room)
+        write_block(tmp_path, room, value=room)
     return tmp_path
 
 
@@ -51,47 +57,37 @@ def test_gather_gives_images_metres_and_pixels(folder: Path) -> None:
 
 
 def test_no_surface_counts_as_far(tmp_path: Path) -> None:
-    np.savez(
-        tmp_path / "a.npz",
-        rgb=np.zeros((1, 8, 8, 3), np.uint8),
-        depth=np.zeros((1, 8, 8), np.float16),
-        fov_y=np.ones(1, np.float32),
-    )
+    write_block(tmp_path, 0, count=1, truth=FrameTruth(depth=np.zeros((H, W), np.float32)))
     assert float(DepthDataset(tmp_path).gather(torch.tensor([0]))[1].min()) == 10.0
 
 
 def test_rescan_appends_only_what_is_new(folder: Path) -> None:
-    dataset = DepthDataset(folder)
-    write_block(folder / "room_-1.npz")
+    dataset = DepthDataset(folder, ["00001", "00002"])
+    write_block(folder, 7)
     dataset.rescan()
     dataset.rescan()
-    assert dataset.names == ["room_0.npz", "room_1.npz", "room_2.npz", "room_-1.npz"]
+    assert dataset.names == ["00001", "00002", "00000", "00007"]
     assert len(dataset) == 16
 
 
-def test_bad_blocks(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="no training images"):
+@pytest.mark.parametrize("changes", [{"truth": None}, {"truth": FrameTruth()}, {"camera": LENS}])
+def test_frames_that_teach_nothing_are_refused(tmp_path: Path, changes: dict[str, object]) -> None:
+    write_block(tmp_path, 5, **changes)
+    with pytest.raises(SourceError, match="clip 5 has frames without depth or with a lens"):
         DepthDataset(tmp_path)
-    (tmp_path / "a.npz").write_bytes(b"no archive")
-    with pytest.raises(SourceError, match="not a block"):
-        read_block(tmp_path / "a.npz")
-    np.savez(tmp_path / "a.npz", rgb=np.zeros((2, 4, 4, 3), np.uint8))
-    with pytest.raises(SourceError, match="not a block"):
-        read_block(tmp_path / "a.npz")
-    np.savez(tmp_path / "a.npz", rgb=np.zeros((2, 4, 4, 3), np.uint8), depth=np.zeros((2, 4, 5)), fov_y=np.ones(2))
-    with pytest.raises(SourceError, match="render it again"):
-        read_block(tmp_path / "a.npz")
-    np.savez(tmp_path / "a.npz", rgb=np.array([object()]), depth=np.zeros(1), fov_y=np.ones(1))
-    with pytest.raises(SourceError, match="not a block"):
-        read_block(tmp_path / "a.npz")
 
 
-def test_mixed_sizes_and_missing_names(folder: Path) -> None:
-    write_block(folder / "wide.npz", width=80)
-    with pytest.raises(SourceError, match="another size"):
+def test_a_damaged_clip_and_no_data_set_are_told(folder: Path, tmp_path: Path) -> None:
+    clip_path(folder, 1).write_bytes(b"no tar")
+    with pytest.raises(SourceError, match=r"00001.tar cannot be read"):
         DepthDataset(folder)
-    with pytest.raises(SourceError, match="gone"):
-        DepthDataset(folder, ["gone.npz"])
+    with pytest.raises(SourceError, match="is no dataset"):
+        DepthDataset(tmp_path / "nowhere")
+
+
+def test_a_named_clip_that_is_gone_is_told(folder: Path) -> None:
+    with pytest.raises(SourceError, match="has no clip 00009, which the run started with"):
+        DepthDataset(folder, ["00009"])
 
 
 def test_sampler_visits_everything_once_and_depends_on_the_seed(folder: Path) -> None:

@@ -18,17 +18,18 @@ from ego_perception.errors import ConfigError, WeightsError
 from ego_perception.geometry import PinholeCamera
 from ego_perception.reconstruction.model import DepthNetwork
 from ego_perception.reconstruction.network import (
+    INPUTS,
+    OUTPUTS,
     DepthNetworkPrior,
+    OnnxBackend,
     TorchBackend,
-    cache_folder,
-    cached_onnx,
-    export_onnx,
     load_network,
     load_prior,
 )
 from ego_perception.reconstruction.prior import PriorPrediction
 from ego_perception.reconstruction.sizes import KIND, VERSION, NetworkConfig, network_size
 from ego_perception.weights import WeightsInfo
+from ego_perception.weights.onnx import cache_folder, export_onnx
 from ego_perception.weights.store import save_weights
 
 SMALL = NetworkConfig(stem=8, widths=(8, 8, 16, 16), counts=(1, 1, 1, 1), decoder=(16, 16, 8, 8, 8), area=64 * 48)
@@ -141,13 +142,13 @@ def test_predictions_repeat_to_the_bit(weights: Path) -> None:
 
 def test_cache_is_used_keyed_by_content_and_repaired(weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    file = cached_onnx(weights, 64, 48)
+    file = OnnxBackend(weights).cached(64, 48)
     assert file.parent == tmp_path / "ego_perception"
     stamp = file.stat().st_mtime_ns
-    assert cached_onnx(weights, 64, 48).stat().st_mtime_ns == stamp
+    assert OnnxBackend(weights).cached(64, 48).stat().st_mtime_ns == stamp
     other = tmp_path / "other.safetensors"
     save_weights(other, DepthNetwork(SMALL).state_dict(), WeightsInfo(KIND, VERSION, dataclasses.asdict(SMALL)))
-    assert cached_onnx(other, 64, 48) != file
+    assert OnnxBackend(other).cached(64, 48) != file
     file.write_bytes(file.read_bytes()[:1000])
     prediction = load_prior(weights).predict(picture(64, 48), None)
     assert bool(np.isfinite(prediction.depth).all())
@@ -165,7 +166,7 @@ def test_cache_folder_follows_the_desktop_specification(monkeypatch: pytest.Monk
 def test_unwritable_cache_says_what_to_do(weights: Path, tmp_path: Path) -> None:
     (tmp_path / "blocked").write_text("a file")
     with pytest.raises(WeightsError, match="set XDG_CACHE_HOME"):
-        export_onnx(load_network(weights), tmp_path / "blocked" / "x.onnx", 64, 48)
+        export_onnx(load_network(weights), tmp_path / "blocked" / "x.onnx", [(1, 3, 48, 64)], INPUTS, OUTPUTS)
 
 
 def test_a_warm_start_needs_no_torch(weights: Path, own_cache: Path) -> None:

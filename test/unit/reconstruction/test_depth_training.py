@@ -8,10 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from fixtures.clip_folder import write_clips
 
+from ego_perception.data import Frame, FrameTruth
 from ego_perception.engine import Trainer
 from ego_perception.engine.distributed import Workplace
 from ego_perception.errors import ConfigError
+from ego_perception.geometry import PinholeCamera
 from ego_perception.parameters import from_mapping, to_dict
 from ego_perception.reconstruction.data import DepthBatch
 from ego_perception.reconstruction.model import DepthNetwork
@@ -26,18 +29,17 @@ CPU = Workplace(0, 1, torch.device("cpu"))
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("blocks")
+    folder = tmp_path_factory.mktemp("clips")
     rng = np.random.default_rng(0)
     for split, rooms in (("train", 3), ("val", 2)):
-        (folder / split).mkdir()
-        for room in range(rooms):
-            content = {
-                "rgb": rng.integers(0, 256, (4, 48, 64, 3), np.uint8),
-                "depth": rng.uniform(0.5, 4.0, (4, 48, 64)).astype(np.float16),
-                "fov_y": rng.uniform(0.7, 1.3, 4).astype(np.float32),
-            }
-            np.savez(folder / split / f"room_{room}.npz", **content)
+        write_clips(folder / split, {room: [random_view(rng) for _ in range(4)] for room in range(rooms)})
     return folder
+
+
+def random_view(rng: np.random.Generator) -> Frame:
+    camera = PinholeCamera.from_fov(64, 48, float(rng.uniform(0.7, 1.3)))
+    depth = rng.uniform(0.5, 4.0, (48, 64)).astype(np.float32)
+    return Frame(1, rng.integers(0, 256, (48, 64, 3), np.uint8), camera=camera, truth=FrameTruth(depth=depth))
 
 
 def config_of(**changes: object) -> DepthTrainConfig:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ego_perception.messages import SceneTopic
+from ego_perception.messages import TRUTH_WORLD_FRAME, SceneTopic, TruthTopic
 from ego_perception.nodes import reconstruction_node
 from ego_perception.nodes.config import NODE_CONFIGS
 from ego_perception.parameters import specs
@@ -143,6 +143,22 @@ def test_rviz_looks_at_a_frame_of_the_tree() -> None:
     assert manager["Global Options"]["Fixed Frame"] == "odom"
     assert manager["Views"]["Current"]["Target Frame"] == "head_link"
     assert "odom -> head_link" in (reconstruction_node.__doc__ or "")
+
+
+def test_the_simulators_view_shows_only_topics_that_it_publishes() -> None:
+    content = yaml.safe_load((config_dir() / "rviz" / "sim.rviz").read_text())["Visualization Manager"]
+    kinds = DISPLAY_TYPES | {"rviz_default_plugins/Pose": "geometry_msgs/msg/PoseStamped"}
+    truth = {f"/{topic.value}": topic for topic in TruthTopic}
+    shown = [d for d in content["Displays"] if "Topic" in d]
+    assert {d["Topic"]["Value"] for d in shown} >= {"/image", "/sim/classes/image", "/sim/clean/image", "/sim/scene_points"}
+    for display in shown:
+        name, durability = display["Topic"]["Value"], display["Topic"]["Durability Policy"]
+        expected = "sensor_msgs/msg/Image" if name == "/image" else truth[name].type_name
+        assert kinds[display["Class"]] == expected
+        assert (durability == "Transient Local") == (name in truth and truth[name].is_latched)
+        # What must be computed is off until somebody looks.
+        assert not (name in truth and truth[name].product and display["Enabled"])
+    assert content["Global Options"]["Fixed Frame"] == TRUTH_WORLD_FRAME
 
 
 @pytest.mark.parametrize("path", sorted((config_dir() / "qos").glob("*.yaml")), ids=lambda p: p.name)

@@ -10,13 +10,12 @@ import pytest
 
 from ego_perception.simulation import EgoSim, EgoSimConfig
 from ego_perception.simulation import room as room_module
+from ego_perception.simulation.config import PeopleConfig
 from ego_perception.simulation.materials import MaterialBook
 from ego_perception.simulation.room import Room, build_room
 from ego_perception.simulation.textures import Rng
-from ego_perception.simulation.trajectory import HeadTrajectory
 
 MakeRoom = Callable[..., Room]
-MakeWalk = Callable[..., HeadTrajectory]
 
 
 def _small_book(rng: Rng, *, randomness: float, size: int) -> MaterialBook:
@@ -30,11 +29,6 @@ def _room(seed: int, preset: str = "default") -> Room:
         return build_room(EgoSimConfig(seed=seed, preset=preset))
 
 
-@functools.cache
-def _walk(seed: int, preset: str = "default", seconds: float = 10.0) -> HeadTrajectory:
-    return HeadTrajectory(_room(seed, preset), EgoSimConfig(seed=seed, preset=preset, duration_s=seconds))
-
-
 @pytest.fixture(scope="session")
 def room_of() -> MakeRoom:
     """The room of (seed, preset) with coarse surfaces, built once; read only."""
@@ -42,14 +36,9 @@ def room_of() -> MakeRoom:
 
 
 @pytest.fixture(scope="session")
-def walk_of() -> MakeWalk:
-    """The walk of (seed, preset, seconds), made once."""
-    return _walk
-
-
-@pytest.fixture(scope="session")
 def small_config() -> EgoSimConfig:
-    return EgoSimConfig(seed=2, width=160, height=120, supersample=1, shadow_map_px=512, duration_s=4.0)
+    nobody = PeopleConfig(wearer=False, others=0)
+    return EgoSimConfig(seed=2, width=160, height=120, supersample=1, shadow_map_px=512, duration_s=4.0, people=nobody)
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -34,6 +36,12 @@ def test_large_faces_get_inner_vertices_for_the_light() -> None:
     assert len(small.vertices) == 24
     wall = large.vertices[large.normals[:, 1] > 0.5]
     assert np.diff(np.unique(wall[:, 0])).max() <= CELL_M + 1e-9
+
+
+def test_a_renderer_that_lights_pixels_needs_no_inner_vertices() -> None:
+    part = Part(Shape.BOX, (0.0, 0.0, 0.0), (2.0, 0.05, 1.2), 0)
+    mesh = box_mesh(part, 1.0, is_grained=False, cell_m=math.inf)
+    assert len(mesh.vertices) == 24 and len(mesh.triangles) == 12
 
 
 def test_texture_scale_is_metric_on_every_face() -> None:

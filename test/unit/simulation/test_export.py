@@ -11,13 +11,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from fixtures.truth_frames import full_frame, scene_truth
 from typer.testing import CliRunner
 
-from ego_perception.bag import BagReader, BagSource, FrameBagSink, FrameTopics
+from ego_perception.bag import BagReader, BagSource, FrameBagSink
 from ego_perception.cli import sim as verb
 from ego_perception.data import Frame
+from ego_perception.data.clips.pixels import decode_ids
 from ego_perception.data.folder import FolderSource
 from ego_perception.errors import ConfigError, OutputError
+from ego_perception.geometry import PinholeCamera
 from ego_perception.simulation import EgoSim, export
 from ego_perception.simulation.export import FolderWriter, whole_or_partial
 
@@ -100,7 +103,10 @@ def test_the_verb_records_a_bag_with_truth(tmp_path: Path) -> None:
         counts: dict[str, int] = {}
         for message in reader.messages():
             counts[message.topic] = counts.get(message.topic, 0) + 1
-    assert counts == {"/camera/image_raw/compressed": 2, "/camera/camera_info": 2, "/sim/depth/image": 2, "/sim/pose": 2}
+    assert {name: counts[name] for name in ("/sim/depth/image", "/sim/pose", "/tf", "/camera/camera_info")} == {
+        "/sim/depth/image": 2, "/sim/pose": 2, "/tf": 2, "/camera/camera_info": 2
+    }  # fmt: skip
+    assert counts["/camera/image_raw/compressed"] == 2 and counts["/sim/instances/names"] == 1
 
 
 @pytest.mark.slow
@@ -116,11 +122,27 @@ def test_the_verb_records_the_same_bytes_twice(tmp_path: Path) -> None:
 def test_the_verb_records_a_folder(tmp_path: Path) -> None:
     result = CliRunner().invoke(verb.app, ["3", "-o", str(tmp_path / "clip"), "--as", "folder", *SMALL])
     assert result.exit_code == 0, result.output
-    names = sorted(p.name for p in (tmp_path / "clip").iterdir())
-    assert names[0] == "camera-intrinsics.txt" and len(names) == 1 + 2 * 3
+    names = {p.name for p in (tmp_path / "clip").iterdir()}
+    for frame in ("frame-000000", "frame-000001"):
+        assert {f"{frame}.color.jpg", f"{frame}.depth.png", f"{frame}.pose.txt"} <= names
+    assert {"camera-intrinsics.txt", "scene.npz"} <= names
 
 
-@pytest.mark.parametrize("bad", [["--size", "640"], ["--seconds", "-1"], ["--fps", "0"], ["--preset", "x"], ["--size", "-4x3"]])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        ["--size", "640"],
+        ["--seconds", "-1"],
+        ["--fps", "0"],
+        ["--preset", "x"],
+        ["--size", "-4x3"],
+        ["--products", "shoes"],
+        ["--set", "people.others=9"],
+        ["--set", "people.otters=1"],
+        ["--set", "fps"],
+        ["--set", "photo.noise=[1"],
+    ],
+)
 def test_the_verb_refuses_impossible_values_and_leaves_nothing(tmp_path: Path, bad: list[str]) -> None:
     result = CliRunner().invoke(verb.app, ["3", "-o", str(tmp_path / "clip"), *SMALL, *bad])
     assert isinstance(result.exception, ConfigError)
@@ -129,7 +151,7 @@ def test_the_verb_refuses_impossible_values_and_leaves_nothing(tmp_path: Path, b
 
 @pytest.mark.parametrize(("image", "largest"), [("raw", 0), ("jpeg", 60)])
 def test_a_bag_reads_back_as_the_clip(small_sim: EgoSim, tmp_path: Path, image: str, largest: int) -> None:
-    sink = FrameBagSink(tmp_path / "clip", FrameTopics(world_frame="sim_world"), image=image)
+    sink = FrameBagSink(tmp_path / "clip", image=image)
     frames = [small_sim.frame(i) for i in (0, 5, 9)]
     for frame in frames:
         sink.write(frame)
@@ -140,27 +162,46 @@ def test_a_bag_reads_back_as_the_clip(small_sim: EgoSim, tmp_path: Path, image: 
         assert isinstance(read, Frame) and read.camera is not None and read.truth is not None and frame.truth is not None
         assert read.stamp_ns == frame.stamp_ns and pytest.approx(small_sim.camera.K) == read.camera.K
         assert read.truth.depth is not None and read.truth.T_world_cam is not None and frame.truth.T_world_cam is not None
-        np.testing.assert_allclose(read.truth.depth, frame.truth.depth, atol=0.00051)  # whole millimetres
+        np.testing.assert_array_equal(read.truth.depth, frame.truth.depth)
         np.testing.assert_allclose(read.truth.T_world_cam, frame.truth.T_world_cam, atol=1e-12)
         difference = np.abs(read.rgb.astype(int) - frame.rgb)
         assert difference.max() <= largest or (image == "jpeg" and difference.mean() < 4)
     source.close()
 
 
-def test_a_folder_has_the_files_of_7_scenes(small_sim: EgoSim, tmp_path: Path) -> None:
-    writer = FolderWriter(tmp_path / "clip", small_sim.camera)
-    frame = small_sim.frame(7)
+def test_a_folder_has_the_files_of_7_scenes_and_the_rest_of_the_truth_beside_them(tmp_path: Path) -> None:
+    frame = full_frame(7)
+    writer = FolderWriter(tmp_path / "clip", PinholeCamera.from_fov(40, 30, 1.0))
     writer.write(frame)
-    writer.write(replace(small_sim.frame(8), truth=None))
-    assert sorted(p.name for p in (tmp_path / "clip").iterdir()) == [
-        "camera-intrinsics.txt", "frame-000007.color.jpg", "frame-000007.depth.png", "frame-000007.pose.txt",
-        "frame-000008.color.jpg",
-    ]  # fmt: skip
-    np.testing.assert_allclose(np.loadtxt(tmp_path / "clip" / "camera-intrinsics.txt"), small_sim.camera.K, rtol=1e-8)
-    stored = cv2.imread(str(tmp_path / "clip" / "frame-000007.depth.png"), cv2.IMREAD_UNCHANGED)
+    writer.write(replace(full_frame(8), truth=None))
+    writer.write_scene(scene_truth(), 0)
+    writer.close()
+    folder = tmp_path / "clip"
+    names = {p.name.removeprefix("frame-000007.") for p in folder.iterdir() if "000007" in p.name}
+    assert names == {
+        "color.jpg", "depth.png", "pose.txt", "classes.png", "instances.png", "clean.jpg", "clean_shadowed.jpg",
+        "background.jpg", "clean_depth.png", "background_depth.png", "flow.png", "scene_flow.png", "truth.npz",
+    }  # fmt: skip
+    assert [p.name for p in folder.iterdir() if "000008" in p.name] == ["frame-000008.color.jpg"]
+    stored = cv2.imread(str(folder / "frame-000007.depth.png"), cv2.IMREAD_UNCHANGED)
     assert frame.truth is not None and frame.truth.depth is not None
     np.testing.assert_array_equal(stored, export.millimetres(frame.truth.depth))
     assert stored.dtype == np.uint16
+    np.testing.assert_array_equal(decode_ids((folder / "frame-000007.instances.png").read_bytes()), frame.truth.instances)
+    with np.load(folder / "frame-000007.truth.npz") as arrays:
+        np.testing.assert_array_equal(arrays["wearer.qpos"][0], frame.truth.wearer.qpos)  # type: ignore[union-attr]
+        assert arrays["body.id"].tolist() == ["person_0"]
+    with np.load(folder / "scene.npz") as arrays:
+        np.testing.assert_array_equal(arrays["normals"], scene_truth().normals)
+    assert len(list(FolderSource(folder))) == 2, "the other pictures are no frames"
+
+
+def test_the_verb_sets_any_parameter(tmp_path: Path) -> None:
+    out = tmp_path / "clip"
+    arguments = ["3", "-o", str(out), *SMALL, "--set", "seed=4", "--set", "fps=5.0", "--products", "none"]
+    result = CliRunner().invoke(verb.app, arguments)
+    assert result.exit_code == 0, result.output
+    assert "1 frames" in result.output
 
 
 @pytest.mark.parametrize("form", ["bag", "folder"])
@@ -175,7 +216,7 @@ def test_an_interrupted_verb_leaves_the_partial_recording_alone(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(verb, "track", frames)
-    monkeypatch.setattr("ego_perception.simulation.EgoSim", lambda _: contextlib.nullcontext([None] * 3), raising=False)
+    monkeypatch.setattr("ego_perception.simulation.EgoSim", lambda _: contextlib.nullcontext(small_sim), raising=False)
     CliRunner().invoke(verb.app, ["3", "-o", str(tmp_path / "clip"), "--as", form, *SMALL])
     assert [p.name for p in tmp_path.iterdir()] == ["clip.partial"]
     partial = tmp_path / "clip.partial" / "clip"

@@ -8,9 +8,11 @@ import pytest
 from ego_perception.simulation import materials
 from ego_perception.simulation.materials import MaterialBook, Role
 
-FLAT = {Role.PLASTIC}
-WHOLE_PICTURES = {Role.PAPER, Role.LABEL, Role.SPINES, Role.ART, Role.RUG, Role.SCREEN, Role.OUTSIDE}
-GLOWING = {Role.CEILING, Role.SCREEN, Role.SHADE, Role.OUTSIDE}
+FLAT = {Role.PLASTIC, Role.METAL, Role.WHITE, Role.GLOSS, Role.CERAMIC, Role.GLASS, Role.CLEAR, Role.FRUIT, Role.PETAL}
+WHOLE_PICTURES = {
+    Role.PAPER, Role.LABEL, Role.SPINES, Role.COVER, Role.ART, Role.RUG, Role.SCREEN, Role.CLOCK, Role.OUTSIDE,
+}  # fmt: skip
+GLOWING = {Role.CEILING, Role.SCREEN, Role.SHADE, Role.OUTSIDE, Role.LAWN}
 
 
 def book(seed: int, randomness: float = 0.0) -> MaterialBook:
@@ -43,7 +45,14 @@ def test_a_room_has_a_limited_choice_of_each_role(role: Role) -> None:
 
 
 @pytest.mark.parametrize(
-    ("dark", "bright"), [(Role.DARK, Role.METAL), (Role.DARK, Role.CEILING), (Role.LEAF, Role.PAPER), (Role.DARK, Role.TRIM)]
+    ("dark", "bright"),
+    [
+        (Role.DARK, Role.METAL),
+        (Role.DARK, Role.CEILING),
+        (Role.LEAF, Role.PAPER),
+        (Role.GLOSS, Role.WHITE),
+        (Role.DARK, Role.TRIM),
+    ],
 )
 def test_brightness_follows_the_role(dark: Role, bright: Role) -> None:
     for seed in range(4):
@@ -52,12 +61,30 @@ def test_brightness_follows_the_role(dark: Role, bright: Role) -> None:
 
 
 def test_leaves_are_green_and_realistic_walls_are_muted() -> None:
-    for seed in range(6):
+    spread = []
+    for seed in range(30):
         b = book(seed)
         leaf = b.materials[b.pick(Role.LEAF)].image
         assert leaf is not None and leaf[..., 1].mean() > max(leaf[..., 0].mean(), leaf[..., 2].mean())
         wall = b.materials[b.pick(Role.WALL)].image
-        assert wall is not None and np.ptp(wall.mean(axis=(0, 1))) < 110
+        assert wall is not None
+        spread.append(float(np.ptp(wall.mean(axis=(0, 1)))))
+    assert np.median(spread) < 25
+    assert np.mean(np.array(spread) > 60) < 0.15
+
+
+def test_about_one_room_in_ten_is_loud() -> None:
+    loud = [book(seed)._is_loud for seed in range(200)]
+    assert 0.04 < np.mean(loud) < 0.17
+
+
+def test_a_stronger_colour_keeps_its_brightness() -> None:
+    image = np.full((4, 4, 3), (150, 120, 90), np.uint8)
+    strong = materials._saturated(materials.Material(image), 2.0).image
+    assert strong is not None
+    np.testing.assert_array_equal(strong[0, 0], (180, 120, 60))
+    flat = materials.Material(None)
+    assert materials._saturated(flat) is flat
 
 
 @pytest.mark.parametrize("randomness", [0.0, 0.6, 1.0])

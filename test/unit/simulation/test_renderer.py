@@ -10,8 +10,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from ego_perception.data import SceneLabel
+from ego_perception.errors import SimulationError
 from ego_perception.geometry import PinholeCamera, invert, make_transform, so3_exp, transform_points
-from ego_perception.simulation.assembly import Label, Part, Shape
+from ego_perception.simulation.assembly import Part, Shape
+from ego_perception.simulation.gl import GL
 from ego_perception.simulation.materials import Material, MaterialBook
 from ego_perception.simulation.renderer import Renderer, Rendering
 from ego_perception.simulation.room import Light, Room
@@ -21,7 +24,7 @@ from ego_perception.simulation.viewpoints import look_rotation
 WIDTH, HEIGHT, FOV_RAD = 96, 72, math.radians(60)
 AHEAD = make_transform(look_rotation(0.0, 0.0), (0.0, 0.0, 1.0))
 RED, BLUE = 0, 1
-WALL = Part(Shape.BOX, (2.5, 0.0, 1.0), (0.5, 8.0, 8.0), BLUE, Label.ROOM)
+WALL = Part(Shape.BOX, (2.5, 0.0, 1.0), (0.5, 8.0, 8.0), BLUE, SceneLabel.ROOM)
 BOX = Part(Shape.BOX, (2.0, 0.0, 1.0), (0.2, 0.31, 0.243), RED)
 
 
@@ -31,7 +34,7 @@ def camera(fov_y_rad: float = FOV_RAD) -> PinholeCamera:
 
 @pytest.fixture(scope="module")
 def renderer() -> Iterator[Renderer]:
-    with Renderer(WIDTH, HEIGHT, supersample=1) as made:
+    with Renderer(WIDTH, HEIGHT, supersample=1, shadow_map_px=0, ambient_occlusion=False) as made:
         yield made
 
 
@@ -40,8 +43,17 @@ def view(
 ) -> Rendering:
     book = MaterialBook(np.random.default_rng(0), size=16)
     book.materials = [Material(None, (0.9, 0.1, 0.1), specular=0.0), Material(None, (0.1, 0.1, 0.9), specular=0.0)]
-    room = Room((9.0, 9.0), 9.0, book, parts=[(part, 0) for part in parts], lights=list(lights), ambient=0.6, headlight=0.3)
-    renderer.load(compile_scene(room, offscreen=renderer.offscreen, shadow_map_px=0))
+    room = Room(
+        (9.0, 9.0),
+        9.0,
+        book,
+        parts=[(part, i) for i, part in enumerate(parts)],
+        names=[f"thing {i}" for i in range(len(parts))],
+        lights=list(lights),
+        ambient=0.6,
+        headlight=0.3,
+    )
+    renderer.load(compile_scene(room))
     return renderer.render(T, fov_y_rad)
 
 
@@ -66,7 +78,7 @@ def test_a_box_covers_exactly_the_pixels_whose_rays_meet_it(renderer: Renderer, 
     found = view(renderer, BOX, fov_y_rad=math.radians(fov_deg))
     rays = camera(math.radians(fov_deg)).rays() * 1.8
     expected = (np.abs(rays[..., 0]) < 0.31) & (np.abs(rays[..., 1]) < 0.243)
-    np.testing.assert_array_equal(found.geom == 0, expected)
+    np.testing.assert_array_equal(found.instances == 1, expected)
     np.testing.assert_allclose(found.depth[expected], 1.8, rtol=5e-4)
 
 
@@ -86,7 +98,7 @@ def test_box_corners_project_to_the_borders_of_its_picture(renderer: Renderer, y
     corners = np.array(list(itertools.product((-1, 1), repeat=3))) * BOX.half @ R.T + BOX.center
     in_camera = transform_points(invert(T), corners)
     pixels = camera().project(in_camera)
-    rows, columns = np.nonzero(found.geom == 0)
+    rows, columns = np.nonzero(found.instances == 1)
     assert np.abs([columns.min(), rows.min()] - np.ceil(pixels.min(axis=0))).max() <= 1
     assert np.abs([columns.max(), rows.max()] - np.floor(pixels.max(axis=0))).max() <= 1
     assert found.depth[rows, columns].min() >= in_camera[:, 2].min() - 2e-3
@@ -108,13 +120,13 @@ def test_a_ball_has_the_depth_of_its_surface(renderer: Renderer) -> None:
 def test_a_cylinder_stands_upright_unless_tilted(renderer: Renderer) -> None:
     pole = Part(Shape.CYLINDER, (3.0, 0.0, 1.0), (0.1, 0.1, 0.8), RED)
     for part, ratio in ((pole, 8.0), (replace(pole, tilt_rad=math.pi / 2), 1 / 8)):
-        rows, columns = np.nonzero(view(renderer, part).geom == 0)
+        rows, columns = np.nonzero(view(renderer, part).instances == 1)
         assert (np.ptp(rows) + 1) / (np.ptp(columns) + 1) == pytest.approx(ratio, rel=0.3)
 
 
 def test_where_nothing_is_there_is_no_depth_and_no_geom(renderer: Renderer) -> None:
     away = view(renderer, BOX, T=make_transform(look_rotation(math.pi, 0.0), (0.0, 0.0, 1.0)))
-    assert not away.depth.any() and (away.geom == -1).all()
+    assert not away.depth.any() and (away.instances == 0).all()
 
 
 @pytest.mark.parametrize(
@@ -122,27 +134,27 @@ def test_where_nothing_is_there_is_no_depth_and_no_geom(renderer: Renderer) -> N
 )
 def test_only_what_lies_between_the_clipping_planes_is_seen(renderer: Renderer, distance: float, seen: bool) -> None:
     thin = replace(WALL, center=(distance, 0.0, 1.0), half=(1e-3, 60.0, 60.0))
-    assert (view(renderer, thin).geom[HEIGHT // 2, WIDTH // 2] == 0) is np.bool_(seen)
+    assert (view(renderer, thin).instances[HEIGHT // 2, WIDTH // 2] == 1) is np.bool_(seen)
 
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_the_nearer_part_hides_the_other_whatever_the_order(renderer: Renderer, order: int) -> None:
     parts = [BOX, WALL][::order]
     found = view(renderer, *parts)
-    box = parts.index(BOX)
-    assert found.geom[36, 48] == box and found.geom[2, 2] == 1 - box
-    np.testing.assert_allclose(found.depth[found.geom == box], 1.8, rtol=5e-4)
-    np.testing.assert_allclose(found.depth[found.geom != box], 2.0, rtol=5e-4)
+    box = 1 + parts.index(BOX)
+    assert found.instances[36, 48] == box and found.instances[2, 2] == 3 - box
+    np.testing.assert_allclose(found.depth[found.instances == box], 1.8, rtol=5e-4)
+    np.testing.assert_allclose(found.depth[found.instances != box], 2.0, rtol=5e-4)
 
 
 def test_colours_are_red_green_blue_and_rows_run_downwards(renderer: Renderer) -> None:
     above = replace(BOX, center=(2.0, 0.0, 1.6))
     left = replace(BOX, center=(2.0, 0.8, 1.0), material=BLUE)
     found = view(renderer, above, left)
-    rows, columns = np.nonzero(found.geom == 0)
+    rows, columns = np.nonzero(found.instances == 1)
     assert rows.max() < HEIGHT / 2 and abs(columns.mean() - 47.5) < 1
     assert found.rgb[rows, columns].mean(axis=0).argmax() == 0
-    rows, columns = np.nonzero(found.geom == 1)
+    rows, columns = np.nonzero(found.instances == 2)
     assert columns.max() < WIDTH / 2, "+y is to the left of one who looks along +x"
     assert found.rgb[rows, columns].mean(axis=0).argmax() == 2
 
@@ -150,7 +162,7 @@ def test_colours_are_red_green_blue_and_rows_run_downwards(renderer: Renderer) -
 def test_the_picture_grows_with_the_focal_length(renderer: Renderer) -> None:
     widths = []
     for fov_deg in (40.0, 60.0, 80.0):
-        columns = np.nonzero(view(renderer, BOX, fov_y_rad=math.radians(fov_deg)).geom == 0)[1]
+        columns = np.nonzero(view(renderer, BOX, fov_y_rad=math.radians(fov_deg)).instances == 1)[1]
         widths.append((np.ptp(columns) + 1) * math.tan(math.radians(fov_deg / 2)))
     assert max(widths) / min(widths) == pytest.approx(1.0, abs=0.1)
 
@@ -170,24 +182,91 @@ def test_a_light_makes_its_side_brighter(renderer: Renderer) -> None:
 @pytest.mark.parametrize("factor", [2, 3])
 def test_supersampling_blends_colour_alone(renderer: Renderer, factor: int) -> None:
     plain = view(renderer, BOX, WALL)
-    with Renderer(WIDTH, HEIGHT, supersample=factor) as fine:
-        assert fine.offscreen == (WIDTH * factor, HEIGHT * factor)
+    with Renderer(WIDTH, HEIGHT, supersample=factor, shadow_map_px=0, ambient_occlusion=False) as fine:
         blended = view(fine, BOX, WALL)
     np.testing.assert_array_equal(plain.depth, blended.depth)
-    np.testing.assert_array_equal(plain.geom, blended.geom)
+    np.testing.assert_array_equal(plain.instances, blended.instances)
     assert blended.rgb.shape == plain.rgb.shape
-    edge = (np.diff(plain.geom, axis=0, prepend=0) != 0) | (np.diff(plain.geom, axis=1, prepend=0) != 0)
+    edge = (np.diff(plain.instances.astype(int), axis=0, prepend=0) != 0) | (
+        np.diff(plain.instances.astype(int), axis=1, prepend=0) != 0
+    )
     changed = np.abs(blended.rgb.astype(int) - plain.rgb).max(axis=2) > 12
     assert changed.any() and not changed[~(edge | np.roll(edge, -1, 0) | np.roll(edge, -1, 1))].any()
 
 
 def test_another_scene_replaces_the_first(renderer: Renderer) -> None:
-    assert (view(renderer, WALL).geom == 0).all()
+    assert (view(renderer, WALL).instances == 1).all()
     found = view(renderer, BOX)
-    assert (found.geom == -1).any() and (found.geom == 0).any()
+    assert (found.instances == 0).any() and (found.instances == 1).any()
 
 
 def test_the_same_view_is_the_same_every_time(renderer: Renderer) -> None:
     first, second = view(renderer, BOX, WALL), view(renderer, BOX, WALL)
     np.testing.assert_array_equal(first.rgb, second.rgb)
     np.testing.assert_array_equal(first.depth, second.depth)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"fov_y_rad": 0.0}, "field of view of 0.0 deg"),
+        ({"fov_y_rad": 3.0}, "field of view of 171.9 deg"),
+        ({"T_world_cam": np.full((4, 4), np.nan)}, "finite"),
+        ({"T_world_cam": np.eye(3)}, r"shape \(3, 3\)"),
+        ({"size": (0, 10)}, "0x10 px"),
+        ({"size": (10, 9000)}, "10x9000 px"),
+    ],
+)
+def test_an_impossible_camera_is_one_clear_error(renderer: Renderer, options: dict, message: str) -> None:
+    view(renderer, BOX)
+    with pytest.raises(SimulationError, match=message):
+        renderer.render(**({"T_world_cam": AHEAD, "fov_y_rad": FOV_RAD} | options))
+
+
+def test_wide_views_are_exact_too(renderer: Renderer) -> None:
+    fov = math.radians(130)
+    found = view(renderer, WALL, fov_y_rad=fov)
+    np.testing.assert_allclose(found.depth, 2.0, rtol=1e-4)
+    np.testing.assert_array_equal(view(renderer, BOX, fov_y_rad=fov).instances[36, 48], 1)
+
+
+def test_loading_and_drawing_leave_nothing_behind(renderer: Renderer) -> None:
+    """Scenes and sizes come and go; the names that GL gives to buffers and textures do not grow."""
+
+    def names() -> list[int]:
+        makers = (GL.glGenTextures, GL.glGenBuffers, GL.glGenFramebuffers, GL.glGenRenderbuffers, GL.glGenVertexArrays)
+        made = [int(make(1)) for make in makers]
+        delete = (
+            GL.glDeleteTextures,
+            GL.glDeleteBuffers,
+            GL.glDeleteFramebuffers,
+            GL.glDeleteRenderbuffers,
+            GL.glDeleteVertexArrays,
+        )
+        for free, name in zip(delete, made, strict=True):
+            free(1, [name])
+        return made
+
+    for step in range(40):
+        view(renderer, BOX, WALL)
+        renderer.render(AHEAD, FOV_RAD, size=(40 + step % 20, 30))
+        if step == 20:
+            before = names()
+    assert max(np.subtract(names(), before)) <= 2
+
+
+def test_closing_frees_the_context_and_another_one_can_be_made() -> None:
+    images = []
+    for _ in range(3):
+        with Renderer(32, 24) as made:
+            images.append(view(made, BOX).rgb)
+    np.testing.assert_array_equal(images[0], images[2])
+
+
+def test_two_renderers_side_by_side_do_not_disturb_each_other(renderer: Renderer) -> None:
+    first = view(renderer, BOX, WALL)
+    with Renderer(50, 40) as other:
+        view(other, WALL)
+        again = renderer.render(AHEAD, FOV_RAD)
+    np.testing.assert_array_equal(first.rgb, again.rgb)
+    np.testing.assert_array_equal(renderer.render(AHEAD, FOV_RAD).instances, first.instances)

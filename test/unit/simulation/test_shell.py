@@ -8,9 +8,11 @@ import math
 import numpy as np
 import pytest
 
-from ego_perception.simulation.assembly import Label, Part, Rect
+from ego_perception.data import SceneLabel
+from ego_perception.simulation.assembly import Part, Rect, Shape
 from ego_perception.simulation.materials import MaterialBook
-from ego_perception.simulation.shell import OUTSIDE_M, WALL_M, Opening, WallFrame, _Wall, build_shell, walls_of
+from ego_perception.simulation.outdoors import HORIZON
+from ego_perception.simulation.shell import GROUND_M, OUTSIDE_M, WALL_M, Opening, WallFrame, _Wall, build_shell, walls_of
 
 HALF, HEIGHT = (2.6, 2.2), 2.5
 SEEDS = range(10)
@@ -74,7 +76,7 @@ def test_no_ray_from_the_middle_leaves_the_room_but_through_a_window(seed: int) 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_every_part_belongs_to_the_room_and_doors_are_closed(seed: int) -> None:
     parts, openings = shell(seed)
-    assert all(p.label is Label.ROOM and min(p.half) > 0 for p in parts)
+    assert all(p.label is SceneLabel.ROOM and min(p.half) > 0 for p in parts)
     floor, ceiling = parts[:2]
     assert floor.center[2] + floor.half[2] == pytest.approx(0.0)
     assert ceiling.center[2] - ceiling.half[2] == pytest.approx(HEIGHT)
@@ -86,16 +88,30 @@ def test_every_part_belongs_to_the_room_and_doors_are_closed(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_each_window_has_its_own_picture_behind_it(seed: int) -> None:
+def test_each_window_has_its_own_picture_and_lawn_behind_it(seed: int) -> None:
     parts, openings = shell(seed)
-    expected = [
-        frame.to_room((o.t0 + o.t1) / 2, OUTSIDE_M)
-        for frame, wall in zip(walls_of(HALF), openings, strict=True)
-        for o in wall
-        if not o.is_door
+    windows = [
+        (frame, (o.t0 + o.t1) / 2) for frame, wall in zip(walls_of(HALF), openings, strict=True) for o in wall if not o.is_door
     ]
-    pictures = [p.center[:2] for p in parts if p.half[0] > 10]
-    np.testing.assert_allclose(np.array(pictures).reshape(-1, 2), np.array(expected).reshape(-1, 2))
+    wide = [p for p in parts if p.half[0] > 10]
+    pictures, lawns = [p for p in wide if p.half[1] < 0.1], [p for p in wide if p.half[2] < 0.1]
+    assert len(pictures) == len(lawns) == len(windows)
+    for (frame, t), picture, lawn in zip(windows, pictures, lawns, strict=True):
+        assert picture.center[:2] == pytest.approx(frame.to_room(t, OUTSIDE_M))
+        assert picture.center[2] - picture.half[2] < GROUND_M == lawn.center[2]
+        horizon = picture.center[2] + picture.half[2] - 2 * picture.half[2] * HORIZON
+        assert 1.3 < horizon < 1.8, "the horizon is at eye level"
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_mouldings_and_curtains_stay_inside_at_their_wall(seed: int) -> None:
+    parts, _ = shell(seed)
+    for p in parts:
+        if p.shape is Shape.MESH and p.half[0] < 10:
+            assert p.center[2] - p.half[2] >= -1e-3 and p.center[2] + p.half[2] <= HEIGHT + 1e-3
+            c, s = abs(math.cos(p.yaw_rad)), abs(math.sin(p.yaw_rad))
+            reach = (abs(p.center[0]) - HALF[0]) * (s > c) + (abs(p.center[1]) - HALF[1]) * (c > s)
+            assert -0.2 < reach < 0.1, "at a wall"
 
 
 @pytest.mark.parametrize("index", range(4))

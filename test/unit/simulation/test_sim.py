@@ -13,17 +13,20 @@ import mujoco
 import numpy as np
 import pytest
 
+from ego_perception.data import SceneLabel
 from ego_perception.errors import SimulationError
 from ego_perception.geometry import invert, make_transform, so3_exp, transform_points
 from ego_perception.runtime import Source
 from ego_perception.simulation import EgoSim, EgoSimConfig, SimSource
-from ego_perception.simulation.assembly import Label
-from ego_perception.simulation.renderer import Renderer, Rendering
+from ego_perception.simulation.config import PeopleConfig
+from ego_perception.simulation.mjcf import mujoco_model
+from ego_perception.simulation.renderer import Renderer
 from ego_perception.simulation.sim import EPOCH_NS
 from ego_perception.simulation.viewpoints import look_rotation
 
+NOBODY = PeopleConfig(wearer=False, others=0)
 TINY = EgoSimConfig(
-    seed=2, preset="plain", width=32, height=24, supersample=1, shadow_map_px=0, fps=10.0, duration_s=0.5
+    seed=2, preset="plain", width=32, height=24, supersample=1, shadow_map_px=0, fps=10.0, duration_s=0.5, people=NOBODY
 )  # fmt: skip
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -50,7 +53,7 @@ def test_frames_carry_camera_stamp_and_truth(small_sim: EgoSim, small_config: Eg
     assert truth is not None and truth.depth is not None and truth.T_world_cam is not None
     assert truth.depth.dtype == np.float32 and truth.depth.shape == (120, 160)
     assert 0.2 < np.median(truth.depth) < 8.0
-    np.testing.assert_array_equal(truth.T_world_cam, small_sim.trajectory.pose(7 / 15))
+    np.testing.assert_array_equal(truth.T_world_cam, small_sim.stage.camera_pose(7 / 15))
     assert frame.image.std() > 10, "a black or flat picture"
 
 
@@ -63,20 +66,21 @@ def test_stamps_are_exact_integer_nanoseconds_from_a_fixed_epoch() -> None:
 
 
 def test_depth_equals_analytic_ray_casting(small_sim: EgoSim) -> None:
-    model = small_sim.scene.model
+    room = small_sim.scene.room
+    model = mujoco_model(room)
     data = mujoco.MjData(model)
     mujoco.mj_kinematics(model, data)
     rays, rng = small_sim.camera.rays().astype(np.float64), np.random.default_rng(0)
     errors, same, geom = [], [], np.zeros(1, np.int32)
     for index in (0, 30):
-        T = small_sim.trajectory.pose(index / 15)
+        T = small_sim.stage.camera_pose(index / 15)
         view = small_sim.render_view(T)
         for v, u in zip(rng.integers(0, 120, 250), rng.integers(0, 160, 250), strict=True):
             ray = rays[v, u]
             length = np.linalg.norm(ray)
             distance = mujoco.mj_ray(model, data, T[:3, 3], T[:3, :3] @ ray / length, None, 1, -1, geom, None)
             errors.append(abs(distance / length - view.depth[v, u]))
-            same.append(geom[0] == view.geom[v, u])
+            same.append(small_sim.scene.instance_of(room.parts[geom[0]][1]) == view.instances[v, u])
     assert np.median(errors) < 0.0005
     assert np.mean(np.array(errors) < 0.005) > 0.97
     assert np.mean(same) > 0.97
@@ -101,12 +105,12 @@ def test_depth_and_poses_of_two_frames_agree(small_sim: EgoSim) -> None:
 
 def test_depth_is_not_blended_across_edges(small_sim: EgoSim) -> None:
     """Twice the size sampled at the same rays gives the same values: no pixel lies between two surfaces."""
-    view = small_sim.render_view(small_sim.trajectory.pose(1.0))
+    view = small_sim.render_view(small_sim.stage.camera_pose(1.0))
     known = {float(d) for d in np.round(view.depth.ravel(), 2)}
     assert len(known) > 20
     horizontal = np.abs(np.diff(view.depth, axis=1))
-    other_geom = np.diff(view.geom, axis=1) != 0
-    assert (horizontal[~other_geom] > 0.5).mean() < 0.01
+    other_thing = np.diff(view.instances.astype(int), axis=1) != 0
+    assert (horizontal[~other_thing] > 0.5).mean() < 0.01
 
 
 def test_two_runs_are_byte_equal() -> None:
@@ -145,12 +149,11 @@ def test_golden_depth() -> None:
 
 
 def test_class_and_instance_images(small_sim: EgoSim) -> None:
-    view = small_sim.render_view(small_sim.trajectory.pose(0.0))
-    classes = small_sim.class_image(view)
-    assert set(np.unique(classes)) <= {0, *map(int, Label)}
-    assert (classes == Label.ROOM).mean() > 0.1 and (classes == Label.FURNITURE).any()
-    assert ((classes == 0) == (view.geom < 0)).all()
-    names = {small_sim.scene.names[i] for i in small_sim.scene.instance_of_geom[np.unique(view.geom[view.geom >= 0])]}
+    view = small_sim.render_view(small_sim.stage.camera_pose(0.0))
+    assert set(np.unique(view.classes)) <= {0, SceneLabel.ROOM, SceneLabel.FURNITURE, SceneLabel.OBJECT}
+    assert (view.classes == SceneLabel.ROOM).mean() > 0.1 and (view.classes == SceneLabel.FURNITURE).any()
+    assert ((view.classes == 0) == (view.instances == 0)).all()
+    names = {small_sim.scene.instance_names[i] for i in np.unique(view.instances)}
     assert "room" in names and len(names) > 2
 
 
@@ -183,35 +186,35 @@ def test_a_view_from_a_frames_pose_is_that_frame(small_sim: EgoSim, index: int) 
     np.testing.assert_array_equal(view.depth, frame.truth.depth)
 
 
-def test_every_pixel_lies_on_the_part_its_geom_names(small_sim: EgoSim) -> None:
-    """The world point of a pixel, in the axes of the named part, is within its half extents."""
-    T = small_sim.trajectory.pose(1.5)
+def test_every_pixel_lies_on_a_part_of_the_thing_its_number_names(small_sim: EgoSim) -> None:
+    """The world point of a pixel, in the axes of one of the thing's parts, is within that part's half extents."""
+    T = small_sim.stage.camera_pose(1.5)
     view = small_sim.render_view(T)
     points = transform_points(T, (small_sim.camera.rays() * view.depth[..., None]).astype(np.float64))
-    parts = small_sim.scene.room.parts
-    for geom in np.unique(view.geom[view.geom >= 0]):
-        part = parts[geom][0]
-        R = so3_exp(np.array([0.0, 0.0, part.yaw_rad])) @ so3_exp(np.array([part.tilt_rad, 0.0, 0.0]))
-        local = (points[view.geom == geom] - part.center) @ R
-        assert (np.abs(local) <= np.array(part.half) + 0.015 + 0.002 * view.depth.max()).all(), part
+    for instance in np.unique(view.instances[view.instances > 0]):
+        own = points[view.instances == instance]
+        inside = np.zeros(len(own), bool)
+        for part, thing in small_sim.scene.room.parts:
+            if small_sim.scene.instance_of(thing) == instance:
+                R = so3_exp(np.array([0.0, 0.0, part.yaw_rad])) @ so3_exp(np.array([part.tilt_rad, 0.0, 0.0]))
+                inside |= (np.abs((own - part.center) @ R) <= np.array(part.half) + 0.005).all(axis=1)
+        assert inside.all(), small_sim.scene.instance_names[instance]
 
 
-def test_classes_follow_from_the_parts(small_sim: EgoSim) -> None:
-    view = small_sim.render_view(small_sim.trajectory.pose(2.0))
-    classes = small_sim.class_image(view)
-    for geom in np.unique(view.geom[view.geom >= 0]):
-        assert (classes[view.geom == geom] == small_sim.scene.room.parts[geom][0].label).all()
-    nothing = Rendering(view.rgb, np.zeros_like(view.depth), np.full_like(view.geom, -1))
-    assert not small_sim.class_image(nothing).any()
+def test_classes_follow_from_the_things(small_sim: EgoSim) -> None:
+    view = small_sim.render_view(small_sim.stage.camera_pose(2.0))
+    labels = {small_sim.scene.instance_of(thing): part.label for part, thing in small_sim.scene.room.parts}
+    for instance in np.unique(view.instances[view.instances > 0]):
+        assert (view.classes[view.instances == instance] == labels[int(instance)]).all()
 
 
 def test_looking_up_shows_the_ceiling_and_down_the_floor(small_sim: EgoSim) -> None:
     room = small_sim.scene.room
-    at = small_sim.trajectory.pose(0.0)[:3, 3]
+    at = small_sim.stage.camera_pose(0.0)[:3, 3]
     for pitch, distance in ((math.pi / 2, room.height - at[2]), (-math.pi / 2, at[2])):
         view = small_sim.render_view(make_transform(look_rotation(0.0, pitch), at))
         assert view.depth.max() == pytest.approx(distance, rel=1e-3)
-        assert (small_sim.class_image(view) == Label.ROOM).mean() > 0.2
+        assert (view.classes == SceneLabel.ROOM).mean() > 0.2
 
 
 @pytest.mark.parametrize("index", [-1, 60])

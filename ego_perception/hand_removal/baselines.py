@@ -1,0 +1,37 @@
+"""What hand removal is measured against: OpenCV's inpainting, alone and on top of the remembered background."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ego_perception.hand_removal.background.plate import Background
+
+Image = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
+
+_RADIUS_PX = 3
+
+
+def telea(rgb: Image, hole: Mask) -> Image:
+    """Fast marching (Telea, Journal of Graphics Tools 2004) from the border of the hole."""
+    return np.asarray(cv2.inpaint(rgb, hole.astype(np.uint8), _RADIUS_PX, cv2.INPAINT_TELEA), np.uint8)
+
+
+def navier_stokes(rgb: Image, hole: Mask) -> Image:
+    """Continue isophotes into the hole (Bertalmio et al., CVPR 2001)."""
+    return np.asarray(cv2.inpaint(rgb, hole.astype(np.uint8), _RADIUS_PX, cv2.INPAINT_NS), np.uint8)
+
+
+def propagation_and_telea(background: Background, hole: Mask) -> Image:
+    """The remembered background, and Telea where there is none."""
+    return telea(background.rgb, hole & ~background.observed)
+
+
+def forgetful(rgb: Image, hole: Mask) -> Background:
+    """A background of which nothing was ever seen: what a single-frame method knows."""
+    empty = rgb.copy()
+    empty[hole] = 0
+    age = np.where(hole, np.float32(np.nan), np.float32(0))
+    return Background(empty, np.zeros(hole.shape, np.bool_), (~hole).astype(np.float32), age)

@@ -1,0 +1,141 @@
+"""Hand removal as a streaming estimator: one frame in, the view without hands out, causal, and never a frame with hands.
+
+Find the hands (`segmentation`, or a mask from elsewhere), put back what was seen behind them (`background`), paint what nobody
+saw (`fill`). Whatever goes wrong on the way withholds the image; the reason says what it was.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ego_perception.data import Frame
+from ego_perception.data.hand_removal import HandLabel, HandRemovalEstimate, Provenance, RemovalState
+from ego_perception.errors import EgoPerceptionError
+from ego_perception.hand_removal.background.plate import Background, BackgroundConfig, BackgroundPlate
+from ego_perception.hand_removal.fill.painter import Painter, PainterConfig
+from ego_perception.hand_removal.masks import MaskConfig, hole_of, labels_of
+from ego_perception.parameters import group, param
+
+_log = logging.getLogger(__name__)
+
+_MASK_SOURCES: Final = ("builtin", "frame", "auto")
+_MAX_HOLE: Final = 0.9
+
+
+class Segmenter(Protocol):
+    """Finds hands in an image; see `segmentation.network.HandSegmenterNetwork`."""
+
+    name: str
+
+    def predict(self, rgb: NDArray[np.uint8], before: NDArray[np.float32] | None = None) -> NDArray[np.float32]: ...
+
+
+@dataclass(frozen=True)
+class HandRemovalConfig:
+    """Parameters of hand removal."""
+
+    mask_source: str = param(
+        "builtin",
+        "builtin: the own segmenter; frame: the mask that comes with the frame; auto: that one where it comes, else the own.",
+        choices=_MASK_SOURCES,
+    )
+    masks: MaskConfig = group(MaskConfig)
+    background: BackgroundConfig = group(BackgroundConfig)
+    painter: PainterConfig = group(PainterConfig)
+
+
+class HandRemovalEstimator:
+    """Implements `runtime.Estimator[HandRemovalEstimate]`.
+
+    Args:
+        segmenter: None where masks always come with the frames.
+        painter: None leaves what nobody saw unfilled.
+    """
+
+    def __init__(self, config: HandRemovalConfig, segmenter: Segmenter | None, painter: Painter | None) -> None:
+        self.config = config
+        self._segmenter, self._painter = segmenter, painter
+        self._plate = BackgroundPlate(config.background)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything that was seen; weights stay loaded."""
+        self._plate.reset()
+        self._before: NDArray[np.float32] | None = None
+        if self._painter is not None:
+            self._painter.reset()
+
+    def flush(self) -> Iterable[HandRemovalEstimate]:
+        """Nothing is held back."""
+        return ()
+
+    def push(self, frame: Frame) -> HandRemovalEstimate:
+        """Remove the hands from one frame."""
+        try:
+            labels = self._labels(frame)
+        except (EgoPerceptionError, RuntimeError, ValueError) as error:
+            _log.warning("no hand mask for the frame at %d: %s", frame.stamp_ns, error)
+            return self._withhold(frame, f"no hand mask: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
+        hole = hole_of(labels, frame.size, self.config.masks)
+        full_labels = np.asarray(cv2.resize(labels, frame.size, interpolation=cv2.INTER_NEAREST), np.uint8)
+        if hole.mean() > _MAX_HOLE:
+            return self._withhold(frame, f"hands cover {hole.mean():.0%} of the image", full_labels)
+        background = self._plate.push(frame.rgb, hole, frame.stamp_ns)
+        return self._compose(frame, full_labels, hole, background)
+
+    def _labels(self, frame: Frame) -> NDArray[np.uint8]:
+        """(h, w) `HandLabel` values.
+
+        Raises:
+            EgoPerceptionError: there is no mask, or it cannot be trusted.
+        """
+        source = self.config.mask_source
+        if source != "builtin" and frame.hands is not None:
+            return frame.hands
+        if source != "builtin" and frame.ignore is not None:
+            return np.where(frame.ignore, HandLabel.ANY, HandLabel.NONE).astype(np.uint8)
+        if source == "frame":
+            raise _NoMaskError("no mask came with the frame")
+        if self._segmenter is None:
+            raise _NoMaskError("the segmenter is not loaded")
+        probability = self._segmenter.predict(frame.rgb, self._before)
+        if not np.isfinite(probability).all():
+            self._before = None
+            raise _NoMaskError("the segmenter gave numbers that are not finite")
+        labels = labels_of(probability, self._before, self.config.masks)
+        self._before = ((labels != HandLabel.NONE) & (labels != HandLabel.HELD_OBJECT)).astype(np.float32)
+        return labels
+
+    def _withhold(self, frame: Frame, reason: str, labels: NDArray[np.uint8] | None = None) -> HandRemovalEstimate:
+        return HandRemovalEstimate(frame, RemovalState.WITHHELD, reason, hand_mask=labels)
+
+    def _compose(
+        self, frame: Frame, labels: NDArray[np.uint8], hole: NDArray[np.bool_], background: Background
+    ) -> HandRemovalEstimate:
+        provenance = np.where(background.observed, Provenance.OBSERVED, Provenance.UNKNOWN).astype(np.uint8)
+        provenance[~hole] = Provenance.LIVE
+        image, confidence, age = background.rgb, background.confidence, background.age_s
+        if self._painter is not None:
+            painted = self._painter.paint(frame.rgb, hole, background)
+            if painted is None:
+                return self._withhold(frame, "the fill network gave numbers that are not finite", labels)
+            image, provenance, confidence, age = painted
+        image[provenance == Provenance.UNKNOWN] = 0
+        state, reason = RemovalState.CLEAN, ""
+        if background.is_cut:
+            state, reason = RemovalState.DEGRADED, "the scene changed; what was behind the hands is forgotten"
+        elif (provenance == Provenance.UNKNOWN).any():
+            state, reason = RemovalState.DEGRADED, "parts of the background were never seen and are left black"
+        model = self._painter.name if self._painter is not None and (provenance == Provenance.GENERATED).any() else ""
+        return HandRemovalEstimate(frame, state, reason, image, labels, provenance, confidence, age, model)
+
+
+class _NoMaskError(EgoPerceptionError):
+    """There is no mask to be trusted."""

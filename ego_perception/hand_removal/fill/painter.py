@@ -1,0 +1,109 @@
+"""Fills holes: the network's picture where nobody looked, the remembered background where it can be trusted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ego_perception.data.hand_removal import Provenance
+from ego_perception.hand_removal.background.plate import Background
+from ego_perception.hand_removal.fill.crop import Window, input_planes, window_around
+from ego_perception.hand_removal.fill.network import Filler
+from ego_perception.parameters import param
+
+Image = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
+
+_PAINTED_CONFIDENCE = 0.1
+
+
+@dataclass(frozen=True)
+class PainterConfig:
+    """How the fill network is used."""
+
+    longest_px: int = param(
+        256, "Longer side of the window around the hole at most, as the network sees it.", unit="px", ge=64, le=1024
+    )
+    min_trust: float = param(0.5, "The network's trust from which a remembered pixel counts as seen.", ge=0.0, le=1.0)
+
+
+class Painted(NamedTuple):
+    """The finished image (H, W, 3), provenance (H, W), confidence (H, W) and age in seconds (H, W)."""
+
+    image: Image
+    provenance: Image
+    confidence: NDArray[np.float32]
+    age_s: NDArray[np.float32]
+
+
+class Painter:
+    """Paints one stream of images; remembers the last one, so that what was made up stays the same."""
+
+    def __init__(self, config: PainterConfig, filler: Filler) -> None:
+        self.config, self._filler = config, filler
+        self.reset()
+
+    @property
+    def name(self) -> str:
+        """Name and version of the weights."""
+        return self._filler.name
+
+    def reset(self) -> None:
+        """Forget the last image."""
+        self._last: Image | None = None
+
+    def paint(self, rgb: Image, hole: Mask, background: Background) -> Painted | None:
+        """Finish an image; None where the network's numbers are not finite."""
+        provenance = np.where(hole, np.uint8(Provenance.GENERATED), np.uint8(Provenance.LIVE))
+        confidence, age, image = background.confidence.copy(), background.age_s.copy(), background.rgb.copy()
+        window = window_around(hole, self.config.longest_px)
+        if window is not None:
+            last, valid = self._carried(background, hole.shape)
+            planes = input_planes(rgb, hole, background, last, valid, window)
+            painted, gate = self._filler.backend.run(planes[None])
+            if not (np.isfinite(painted).all() and np.isfinite(gate).all()):
+                return None
+            self._blend(image, hole, background, window, painted, gate, (provenance, confidence, age))
+        self._last = image
+        return Painted(image, provenance, confidence, age)
+
+    def _blend(
+        self,
+        image: Image,
+        hole: Mask,
+        background: Background,
+        window: Window,
+        painted: NDArray[np.float32],
+        gate: NDArray[np.float32],
+        maps: tuple[Image, NDArray[np.float32], NDArray[np.float32]],
+    ) -> None:
+        """Write the hole of the window in full size; remembered pixels keep their sharpness."""
+        size = (window.width, window.height)
+        colour = cv2.resize(painted.transpose(1, 2, 0), size, interpolation=cv2.INTER_LINEAR) * 127.5 + 127.5
+        trust = cv2.resize(gate, size, interpolation=cv2.INTER_LINEAR) * window.cut(background.observed)
+        inside = window.cut(hole)
+        mixed = trust[..., None] * window.cut(background.rgb) + (1 - trust[..., None]) * colour
+        part = window.cut(image)
+        part[inside] = np.clip(mixed[inside] + 0.5, 0, 255).astype(np.uint8)
+        provenance, confidence, age = window.cut(maps[0]), window.cut(maps[1]), window.cut(maps[2])
+        is_seen = inside & (trust >= self.config.min_trust)
+        is_made = inside & ~is_seen
+        provenance[is_seen] = Provenance.OBSERVED
+        confidence[is_seen] *= trust[is_seen]
+        confidence[is_made], age[is_made] = _PAINTED_CONFIDENCE, np.nan
+
+    def _carried(self, background: Background, shape: tuple[int, ...]) -> tuple[Image | None, Mask | None]:
+        """The last image moved to where its background is now, and where that is inside it."""
+        if self._last is None or background.flow is None or self._last.shape[:2] != shape:
+            return None, None
+        height, width = shape[:2]
+        scale = np.array([width / background.flow.shape[1], height / background.flow.shape[0]], np.float32)
+        flow = cv2.resize(background.flow, (width, height), interpolation=cv2.INTER_LINEAR) * scale
+        x = flow[..., 0] + np.arange(width, dtype=np.float32)
+        y = flow[..., 1] + np.arange(height, dtype=np.float32)[:, None]
+        moved = cv2.remap(self._last, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        return np.asarray(moved, np.uint8), (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
