@@ -25,6 +25,7 @@ from ego_perception.body.humanoid_state import (
     state_from_qpos,
 )
 from ego_perception.body.skeleton import HUMANOID_FROM_SMPL, HUMANOID_NAMES, NUM_JOINTS, PARENTS
+from ego_perception.environment import set_defaults
 
 if TYPE_CHECKING:
     import mujoco
@@ -276,6 +277,7 @@ def _side(name: str) -> float:
 
 
 def _load_mujoco() -> Any:
+    set_defaults()  # MuJoCo chooses its GL back-end when it is first imported
     try:
         import mujoco
     except (ImportError, AttributeError, OSError, RuntimeError) as error:  # it depends on which GL library is missing

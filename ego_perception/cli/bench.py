@@ -62,12 +62,13 @@ def measure(subject: Subject, seed: int, seconds: float, minutes: float) -> list
     """Measure one subject."""
     from ego_perception.cli.benchmarks import cloud, front_end, hand_removal, live, memory, simulation
 
-    if subject is Subject.CLOUD:
-        return cloud.cloud_rows()
-    if subject is Subject.SIMULATION:
-        return simulation.simulation_rows(seed, seconds)
-    if subject is Subject.IDLE:
-        return live.idle_rows(seconds)
+    without_frames = {
+        Subject.CLOUD: cloud.cloud_rows,
+        Subject.SIMULATION: lambda: simulation.simulation_rows(seed, seconds),
+        Subject.IDLE: lambda: live.idle_rows(seconds),
+    }
+    if subject in without_frames:
+        return without_frames[subject]()
     if subject is Subject.LIVE:
         with tempfile.TemporaryDirectory() as folder:
             recording = record(Path(folder) / "clip", seed, live.recording_s(seconds))

@@ -6,22 +6,16 @@ import logging
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import Annotated, Any
 
 import typer
 import yaml
 
+from ego_perception.cli.train_tasks import TASKS, TrainJob, TrainParameters
 from ego_perception.errors import ConfigError
 from ego_perception.parameters import flatten, from_mapping, to_dict
 
-if TYPE_CHECKING:
-    from ego_perception.reconstruction.training import DepthTrainConfig
-
 app = typer.Typer(add_completion=False)
-
-TASKS = ("reconstruction",)
-VIEWS_PER_ROOM: Final = 12
-FOV_Y_DEG: Final = (40.0, 80.0)
 
 
 @app.command(help="Train a compact model on EgoSim.")
@@ -46,21 +40,20 @@ def train(
     if task not in TASKS:
         raise ConfigError(f"task is '{task}'; choose one of {', '.join(TASKS)}")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stdout)
-    parameters = _parameters(config, steps=steps, seed=seed)
+    job = TASKS[task]
+    parameters = _parameters(job, config, steps=steps, seed=seed)
     folder = data or out / "data"
     if dry_run:
         source = f"data sets in {folder}" if data else f"{rooms} rooms rendered into {folder}"
         typer.echo(yaml.safe_dump({"task": task, "out": str(out), "data": source, **to_dict(parameters)}, sort_keys=False))
         return
     if data is None:
-        _render(folder, rooms)
-    _train(parameters, folder, out, device, resume=resume, override=override)
+        _render(job, folder, rooms)
+    _train(job, parameters, folder, out, device, resume=resume, override=override)
 
 
-def _parameters(path: Path | None, **options: int | None) -> DepthTrainConfig:
+def _parameters(job: TrainJob, path: Path | None, **options: int | None) -> TrainParameters:
     """Defaults, then the file, then the command line."""
-    from ego_perception.reconstruction.training import DepthTrainConfig
-
     values: Any = {}
     if path is not None:
         try:
@@ -70,20 +63,20 @@ def _parameters(path: Path | None, **options: int | None) -> DepthTrainConfig:
         if not isinstance(values, dict):
             raise ConfigError(f"{path} holds {type(values).__name__}, not parameters; see config/train/")
     given = {f"trainer.{name}": value for name, value in options.items() if value is not None}
-    return from_mapping(DepthTrainConfig, {**flatten(values), **given})
+    parameters: TrainParameters = from_mapping(job.config(), {**flatten(values), **given})
+    return parameters
 
 
-def _train(parameters: DepthTrainConfig, data: Path, out: Path, device: str, *, resume: bool, override: bool) -> None:
+def _train(
+    job: TrainJob, parameters: TrainParameters, data: Path, out: Path, device: str, *, resume: bool, override: bool
+) -> None:
     from ego_perception.engine import Trainer
     from ego_perception.engine.distributed import join_workplace
-    from ego_perception.reconstruction.sizes import NetworkConfig
-    from ego_perception.reconstruction.training import DepthTrainTask
 
     with join_workplace(device) as workplace:
         if not workplace.is_main:
             logging.getLogger().setLevel(logging.WARNING)
-        task = DepthTrainTask(NetworkConfig(), parameters, data)
-        trainer = Trainer(task, parameters.trainer, to_dict(parameters), out, workplace)
+        trainer = Trainer(job.build(parameters, data), parameters.trainer, to_dict(parameters), out, workplace)
         if resume:
             trainer.resume(override=override)
         if not trainer.run():
@@ -91,13 +84,10 @@ def _train(parameters: DepthTrainConfig, data: Path, out: Path, device: str, *, 
             raise typer.Exit(130)
 
 
-def _render(folder: Path, rooms: int) -> None:
+def _render(job: TrainJob, folder: Path, rooms: int) -> None:
     """Render the training and held-out rooms that are not there yet; one held-out room for ten to train on."""
-    from ego_perception.simulation.dataset import DatasetConfig, write_dataset
+    from ego_perception.simulation.dataset import write_dataset
 
     jobs = max(1, len(os.sched_getaffinity(0)) - 1)
     for split, count in (("val", max(1, rooms // 10)), ("train", rooms)):
-        config = DatasetConfig(
-            split=split, views="random", width=160, height=120, frames_per_clip=VIEWS_PER_ROOM, fov_y_deg=FOV_Y_DEG, products=()
-        )
-        write_dataset(folder / split, config, count * VIEWS_PER_ROOM, jobs=jobs)
+        write_dataset(folder / split, job.clips(split), count * job.frames_per_room, jobs=jobs)

@@ -24,7 +24,7 @@ Array = NDArray[np.float64]
 RATE_HZ = 60.0
 LEG_STRETCH = 0.991
 """A leg is never longer than this share of its bones; the pelvis comes down instead."""
-_ENVELOPE_S = 0.1
+_ENVELOPE_S = 0.13
 
 
 def _scalar() -> KeyTrack:

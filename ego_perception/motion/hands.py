@@ -117,7 +117,7 @@ def on_lap(hand: int, thigh_m: float) -> Anchor:
     """Flat on the thigh of somebody who sits."""
     side = outward(hand)
     rotation = hand_rotation(hand, np.array([1.0, -side * 0.45, -0.12]), np.array([0.0, -side * 0.6, -1.0]))
-    offset = np.array([0.62 * thigh_m, side * 0.115, 0.06])
+    offset = np.array([0.62 * thigh_m, side * 0.115, 0.035])
 
     def path(around: Surroundings, _: HandPath | None) -> HandPath:
         turn = about("z", around.pelvis_heading)

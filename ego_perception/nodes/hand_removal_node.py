@@ -1,8 +1,8 @@
 """Hand removal as a ROS node: the view without the wearer's hands, live, and for every pixel where it comes from.
 
-Lifecycle node `hand_removal`. Outputs carry the stamp and frame of the image they describe. It fails closed: without a mask that
-can be trusted, or with a model that fails in any way, `~/image` and what describes it are silent for that image, and `~/status` is
-LOST with the reason.
+Lifecycle node `hand_removal`. Outputs carry the stamp and frame of the image they describe. It fails closed: without a mask
+that can be trusted, or with a model that fails in any way, `~/image` and what describes it are silent for that image, and
+`~/status` is LOST with the reason.
 
 | subscribes | type | QoS |
 |---|---|---|
@@ -10,8 +10,8 @@ LOST with the reason.
 | `camera_info`, if there is one | sensor_msgs/CameraInfo | best effort, 5 |
 | `hand_mask_in` (unless `mask_source` is `builtin`) | sensor_msgs/Image mono8 | best effort, 5 |
 
-A mask on `hand_mask_in` holds 0 background, 1 left, 2 right, 3 held object, 255 any hand; any size of the image's shape, stamp of
-its image to half the time between images.
+A mask on `hand_mask_in` holds 0 background, 1 left, 2 right, 3 held object, 255 any hand; any size of the image's shape, the
+stamp of its image to half the time between images.
 
 | publishes | type | QoS |
 |---|---|---|
@@ -23,7 +23,7 @@ its image to half the time between images.
 | `~/confidence/image` | sensor_msgs/Image 32FC1, 0..1 | reliable, 10 |
 | `~/agent/image` | sensor_msgs/Image rgb8, the wearer's hands alone, the rest black | reliable, 10 |
 | `~/hand_mask/image` | sensor_msgs/Image mono8, values as on `hand_mask_in` | reliable, 10 |
-| `~/refined/image` (if `refine_rate_hz` is not 0) | sensor_msgs/Image rgb8, hands generated over by the diffusion model | reliable, 10 |
+| `~/refined/image` (if `refine_rate_hz` is not 0) | sensor_msgs/Image rgb8, from the diffusion model | reliable, 10 |
 | `~/status` | ego_msgs/NodeStatus | reliable, 10 |
 | `/diagnostics` | diagnostic_msgs/DiagnosticArray | reliable, 10 |
 
@@ -41,26 +41,25 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from sensor_msgs.msg import Image
 from std_srvs.srv import Trigger
 
 from ego_perception.data import Frame, TrackingState
 from ego_perception.data.hand_removal import HandRemovalEstimate, RemovalState
 from ego_perception.errors import FrameError
 from ego_perception.hand_removal.guard import RemovalGuard, problem_of
-from ego_perception.messages import MessageFactory, NodeFacts, stamp_ns_of
-from ego_perception.messages.hand_removal import decode_hand_mask, removal_facts
+from ego_perception.messages import MessageFactory, NodeFacts
+from ego_perception.messages.hand_removal import removal_facts
 from ego_perception.nodes.config import HandRemovalNodeConfig
 from ego_perception.nodes.model import RemovalModel, build_hand_removal
 from ego_perception.ros.diagnostics import Reporter
 from ego_perception.ros.image_input import ImageInput, InputOptions
 from ego_perception.ros.lifecycle import EgoLifecycleNode
-from ego_perception.ros.mask_pairing import MaskPairing, PairedImage
+from ego_perception.ros.mask_input import MaskInput
+from ego_perception.ros.mask_pairing import PairedImage
 from ego_perception.ros.process import run_node
 from ego_perception.ros.removal_publisher import RemovalPublisher
 from ego_perception.runtime import BackgroundWorker, EstimatorStage, Pipeline, PipelineCounters, QueuePolicy
 
-_EXPIRY_PERIOD_S: Final = 0.02
 _ANSWER_LIMIT_S: Final = 1.0
 """A frame that is in work for longer leaves the node without an output to trust."""
 
@@ -95,6 +94,7 @@ class HandRemovalNode(EgoLifecycleNode[HandRemovalNodeConfig]):
         self._report_lock = threading.Lock()
         self._work: _Work | None = None
         self._input: ImageInput | None = None
+        self._masks: MaskInput | None = None
         self._refiner: BackgroundWorker[HandRemovalEstimate, HandRemovalEstimate] | None = None
         self._latest: HandRemovalEstimate | None = None
         self._state_sent: RemovalState | None = None
@@ -129,9 +129,11 @@ class HandRemovalNode(EgoLifecycleNode[HandRemovalNodeConfig]):
             scope.callback(self._stop_refiner)
         work.pipeline.start()
         scope.callback(self._stop_worker)
-        submit: Callable[[Any], Any] = work.pipeline.submit
+        submit, self._masks = work.pipeline.submit, None
         if config.mask_source != "builtin":
-            submit = self._pair_masks(config, scope)
+            required = config.mask_source == "topic"
+            self._masks = MaskInput(self, scope, submit, is_required=required, timeout_s=config.mask_timeout_s)
+            submit = self._masks.submit
         options = InputOptions(compressed=config.input.transport == "compressed", needs_camera=False)
         self._input = ImageInput(self, options, submit, scope)
 
@@ -160,39 +162,12 @@ class HandRemovalNode(EgoLifecycleNode[HandRemovalNodeConfig]):
         if refiner is not None and not refiner.stop():
             self.get_logger().warning("the refinement in work is given up")
 
-    def _pair_masks(self, config: HandRemovalNodeConfig, scope: ExitStack) -> Callable[[Any], Any]:
-        """Listen to masks; images wait for theirs on the way to the pipeline, but in `auto` only where somebody sends some."""
-        pipeline = self._configured_work.pipeline
-        must_come = config.mask_source == "topic"
-        pairing = MaskPairing(
-            pipeline.submit, config.mask_timeout_s, lambda: must_come or bool(self.count_publishers("hand_mask_in"))
-        )
-        self.subscription(scope, Image, "hand_mask_in", lambda m: pairing.add_mask(stamp_ns_of(m), m))
-        self.timer(scope, _EXPIRY_PERIOD_S, pairing.expire, steady=True)
-
-        def submit(item: Any) -> None:
-            if isinstance(item, Exception):
-                pipeline.submit(item)
-            else:
-                pairing.add_image(stamp_ns_of(item), item)
-
-        return submit
-
     def _decode(self, item: Any) -> Frame:
         """In the worker, before each frame."""
         assert self._input is not None
-        if not isinstance(item, PairedImage):
+        if self._masks is None or not isinstance(item, PairedImage):
             return self._input.decode(item)
-        frame = self._input.decode(item.image)
-        try:
-            if item.mask is None:
-                topic, limit = self.resolve_topic_name("hand_mask_in"), self.parameters.current.mask_timeout_s
-                raise FrameError(f"no hand mask on '{topic}' within {limit:g} s of its image")
-            return replace(frame, hands=decode_hand_mask(item.mask, frame.size))
-        except FrameError:
-            if self.parameters.current.mask_source == "topic":
-                raise
-            return frame
+        return self._masks.attach(self._input.decode(item.image), item)
 
     def _after_publish(self, estimate: HandRemovalEstimate) -> None:
         """In the worker: a change of state is told at once, and the image offered for refinement."""
@@ -243,14 +218,8 @@ class HandRemovalNode(EgoLifecycleNode[HandRemovalNodeConfig]):
         since_s = work.guard.busy_since_s
         if since_s is not None and (waited_s := time.monotonic() - since_s) > _ANSWER_LIMIT_S:
             return TrackingState.LOST, f"withheld: the model is at one image for {waited_s:.1f} s"
-        counts = [
-            f"{count} frames {what}"
-            for count, what in (
-                (counters.failed - before.failed, "withheld"),
-                (counters.refused - before.refused, "refused"),
-            )
-            if count
-        ]
+        failed, refused = counters.failed - before.failed, counters.refused - before.refused
+        counts = [f"{count} frames {what}" for count, what in ((failed, "withheld"), (refused, "refused")) if count]
         return silent, f"{' and '.join(counts)}, the last one with: {counters.last_error}" if counts else ""
 
     def _on_reset(self, _: Any, response: Any) -> Any:

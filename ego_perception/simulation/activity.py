@@ -162,12 +162,15 @@ def _fill(rng: Rng, person: Performer, until_s: float, *, hands: float) -> None:
         (episodes.step_back, 0.05), (episodes.work, 0.8 * hands), (episodes.touch, 0.2 * hands),
     )  # fmt: skip
     weights = np.array([w for _, w in kinds])
-    failures = 0
+    failures, last = 0, -1
     while person.planner.t < until_s:
         if person.planner.work.held and rng.random() < 0.5:
             done = episodes.put_away(rng, person)
         else:
-            done = kinds[int(rng.choice(len(kinds), p=weights / weights.sum()))][0](rng, person)
+            # Nobody does the same thing over and over.
+            now = np.where(np.arange(len(kinds)) == last, 0.25 * weights, weights)
+            last = int(rng.choice(len(kinds), p=now / now.sum()))
+            done = kinds[last][0](rng, person)
         failures = 0 if done else failures + 1
         if failures > 8 and not episodes.stand_still(rng, person):
             return  # the clip is filled with quiet standing

@@ -100,13 +100,15 @@ class SimCamera:
         T_world_cam = stage.camera_pose(t)
         out: dict[str, NDArray[Any]] = {}
         if clean:
-            plates = self._renderer.render_plates(T_world_cam, self._fov, size=self._size)
+            plates = self._renderer.render_plates(T_world_cam, self._fov, background=background, size=self._size)
             view = plates.view
             out = {"clean": plates.clean, "clean_shadowed": plates.clean_shadowed, "clean_depth": plates.clean_depth}
+            if plates.background is not None and plates.background_depth is not None:
+                out |= {"background": plates.background, "background_depth": plates.background_depth}
         else:
             view = self._renderer.render(T_world_cam, self._fov, size=self._size)
+            if background:
+                bare = self._renderer.render(T_world_cam, self._fov, wearer=False, people=False, held=False, size=self._size)
+                out = {"background": bare.rgb, "background_depth": bare.depth}
         out |= {"rgb": view.rgb, "depth": view.depth, "classes": view.classes, "instances": view.instances}
-        if background:
-            bare = self._renderer.render(T_world_cam, self._fov, wearer=False, people=False, held=False, size=self._size)
-            out |= {"background": bare.rgb, "background_depth": bare.depth}
         return out

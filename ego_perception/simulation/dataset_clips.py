@@ -51,7 +51,7 @@ class SimClips:
                 frames = list(random_views(sim, np.random.default_rng([seed, _STREAM, 1]), config.frames_per_clip))
             else:
                 frames = [sim.frame(start + i) for i in range(config.frames_per_clip)]
-            scene = sim.scene_truth().thinned(SCENE_POINTS)
+            scene = sim.scene_truth(0.06).thinned(SCENE_POINTS)
             return RenderedClip(frames, scene, {"config": to_dict(sim_config), "first_frame": start})
 
 

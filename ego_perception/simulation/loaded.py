@@ -21,7 +21,7 @@ from ego_perception.simulation.world import WorldState
 _FINISHES, _PICTURES, _FIELD, _SHADOWS = range(4)
 _NO_SHADE_M = 1e3
 _THINGS, _OTHERS, _WEARER = range(3)
-"""Layers of the shadow map: what rests, everything but the wearer, the wearer."""
+"""Layers of the shadow map: what lies still, everything but the wearer, the wearer."""
 
 
 @dataclass(frozen=True)
@@ -58,13 +58,11 @@ class LoadedScene:
         self._poses: dict[int, bytes] = {}
         self._present: set[str] = set()
         self._held: frozenset[int] = frozenset()
-        self._displaced: frozenset[int] = frozenset()
 
     def pose(self, world: WorldState) -> None:
         """Upload whatever has another pose than before."""
         self._version += 1
         self._present, self._held = set(world.bodies), world.held
-        displaced = set(world.held)
         for number, group in enumerate(self.scene.groups):
             first, count = group.vertices
             if group.actor is not None and group.actor.name in world.bodies:
@@ -73,12 +71,9 @@ class LoadedScene:
                 self._update(number, vertices)
             elif group.movable is not None:
                 T = np.asarray(world.objects.get(group.movable.instance, group.movable.T_world_object), np.float64)
-                if not np.array_equal(T, group.movable.T_world_object):
-                    displaced.add(group.movable.instance)
-                if self._poses.get(first, group.movable.T_world_object.tobytes()) != T.tobytes():
+                if self._poses.get(number, group.movable.T_world_object.tobytes()) != T.tobytes():
                     self._update(number, self._moved(group, T))
-                    self._poses[first] = T.tobytes()
-        self._displaced = frozenset(displaced)
+                    self._poses[number] = T.tobytes()
 
     def _update(self, number: int, vertices: NDArray[np.void]) -> None:
         group, first = self.scene.groups[number], self._first_chunk[number]
@@ -111,19 +106,19 @@ class LoadedScene:
         """Draw what is shown, as far as it is in view, with its textures."""
         self._bind(program)
         program.set("pictures", _PICTURES)
-        things = []
-        for i, group in enumerate(self.scene.groups):
-            if not self._is_shown(group, shown):
-                continue
-            if group.actor is None:
-                things.append(i)
-                continue
-            self._skins[id(group)].bind(_PICTURES)
-            program.set("owner", 0.0 if group.kind is GroupKind.WEARER else 1.0)
-            self._mesh.draw(self._ranges([i], clip_from_world))
+        numbered = [(i, group) for i, group in enumerate(self.scene.groups) if self._is_shown(group, shown)]
+        for i, group in numbered:
+            if group.actor is not None:
+                self._skins[id(group)].bind(_PICTURES)
+                program.set("owner", 0.0 if group.kind is GroupKind.WEARER else 0.5)
+                self._mesh.draw(self._ranges([i], clip_from_world))
         self._pictures.bind(_PICTURES)
-        program.set("owner", 1.0)
-        self._mesh.draw(self._ranges(things, clip_from_world))
+        for owner, groups in (
+            (0.5, [i for i, group in numbered if self._is_held(group)]),
+            (1.0, [i for i, group in numbered if self._lies(group)]),
+        ):
+            program.set("owner", owner)
+            self._mesh.draw(self._ranges(groups, clip_from_world))
 
     def _ranges(self, groups: Sequence[int], clip_from_world: NDArray[np.float64] | None = None) -> NDArray[np.int64]:
         """Triangles of groups, given by number; with a projection only those that may be in view."""
@@ -153,13 +148,14 @@ class LoadedScene:
         if self._shadow_px == 0:
             return
         numbered = list(enumerate(self.scene.groups))
-        resting = [i for i, group in numbered if self._rests(group)]
+        lying = [i for i, group in numbered if self._lies(group)]
         moving = [i for i, group in numbered if self._is_mover(group) and self._is_shown(group, shown)]
         # The wearer's layer is kept also where the wearer is not shown: the shadow may still be.
         wearer = [i for i, group in numbered if group.kind is GroupKind.WEARER and self._is_present(group)]
-        others = (self._displaced, (self._version, shown.people, shown.held) if moving else None)
+        things = (self._held, frozenset((i, self._poses.get(i)) for i in lying))
+        others = (things, (self._version, shown.people, shown.held) if moving else None)
         for layer, key, groups in (
-            (_THINGS, self._displaced, resting),
+            (_THINGS, things, lying),
             (_OTHERS, others, moving),
             (_WEARER, self._version if wearer else None, wearer),
         ):
@@ -199,11 +195,14 @@ class LoadedScene:
             return True
         return self._is_present(group) and (shown.wearer if group.kind is GroupKind.WEARER else shown.people)
 
-    def _rests(self, group: Group) -> bool:
-        return group.kind is GroupKind.STATIC or (group.movable is not None and group.movable.instance not in self._displaced)
+    def _is_held(self, group: Group) -> bool:
+        return group.movable is not None and group.movable.instance in self._held
+
+    def _lies(self, group: Group) -> bool:
+        return group.actor is None and not self._is_held(group)
 
     def _is_mover(self, group: Group) -> bool:
-        return group.kind is GroupKind.PERSON or (group.movable is not None and group.movable.instance in self._displaced)
+        return group.kind is GroupKind.PERSON or self._is_held(group)
 
     def free(self) -> None:
         """Delete everything."""

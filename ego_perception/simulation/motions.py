@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 import numpy as np
 
 from ego_perception.simulation.flow import RigidMotion, SkinMotion
@@ -20,17 +22,26 @@ def rigid_motions(scene: Scene, now: WorldState, after: WorldState) -> dict[int,
     return out
 
 
-def skin_motions(scene: Scene, now: WorldState, after: WorldState) -> dict[int, SkinMotion]:
-    """Pieces of all people who are there at both instants."""
+def skin_motions(
+    scene: Scene, now: WorldState, after: WorldState, shown: Container[int] | None = None
+) -> dict[int, SkinMotion]:
+    """Pieces of all people who are there at both instants.
+
+    Args:
+        shown: instances in view; who shows none of them is left out, because posing costs time. None takes all.
+    """
     out = {}
     for group in scene.groups:
         if group.actor is None or group.actor.name not in now.bodies or group.actor.name not in after.bodies:
             continue
-        vertices = [group.actor.posed(world.bodies[group.actor.name])[0].astype(np.float64) for world in (now, after)]
         first, count = group.vertices
         number = scene.vertices["ids"][first : first + count, 1]
+        instances = [int(i) for i in np.unique(number) if shown is None or int(i) in shown]
+        if not instances:
+            continue
+        vertices = [group.actor.posed(world.bodies[group.actor.name])[0].astype(np.float64) for world in (now, after)]
         triangles = group.actor.triangles.astype(np.int64)
-        for instance in np.unique(number):
+        for instance in instances:
             piece = triangles[number[triangles[:, 0]] == instance]
-            out[int(instance)] = SkinMotion(vertices[0], vertices[1], piece)
+            out[instance] = SkinMotion(vertices[0], vertices[1], piece)
     return out

@@ -26,9 +26,10 @@ MAX_FOV_RAD: Final = math.radians(150)
 MAX_SIDE_PX: Final = 8192
 _IDS: Final = (GL.GL_R16UI, GL.GL_R32F)
 _SURFACES: Final = (GL.GL_RGBA8, GL.GL_RGBA8, GL.GL_RGBA8, GL.GL_R32F)
-_COLOURS: Final = (GL.GL_RGBA8, GL.GL_RGBA8)
+_COLOURS: Final = ((GL.GL_RGBA8,) * 2, (GL.GL_RGBA8,) * 3)
+"""Images that are lit, without and with the background."""
 _FIRST_UNIT: Final = 4
-_MAX_CANVASES: Final = 9
+_MAX_CANVASES: Final = 12
 _open: weakref.WeakSet[Renderer] = weakref.WeakSet()
 
 
@@ -57,12 +58,15 @@ class FramePlates:
         view: everything.
         clean: (H, W, 3) uint8 without the wearer and the wearer's shadow; `clean_depth` (H, W) float32 belongs to it.
         clean_shadowed: (H, W, 3) uint8 without the wearer, but with the shadow.
+        background: (H, W, 3) uint8 without wearer, people and held objects, and `background_depth`; None where not asked for.
     """
 
     view: Rendering
     clean: NDArray[np.uint8]
     clean_shadowed: NDArray[np.uint8]
     clean_depth: NDArray[np.float32]
+    background: NDArray[np.uint8] | None = None
+    background_depth: NDArray[np.float32] | None = None
 
 
 class _Camera:
@@ -124,7 +128,7 @@ class Renderer:
         _open.add(self)
         self._ids = Program(shaders.VERTEX, shaders.IDS)
         self._surface = Program(shaders.VERTEX, shaders.SURFACE)
-        self._light = Program(shaders.WHOLE_IMAGE, shaders.LIGHT)
+        self._lights = [Program(shaders.WHOLE_IMAGE, text) for text in (shaders.LIGHT, shaders.LIGHT_WITH_BACKGROUND)]
         GL.glEnable(GL.GL_DEPTH_TEST)
 
     @property
@@ -182,29 +186,46 @@ class Renderer:
         return self._view(scene, shown, camera, rgb)
 
     def render_plates(
-        self, T_world_cam: NDArray[np.float64], fov_y_rad: float, *, size: tuple[int, int] | None = None
+        self,
+        T_world_cam: NDArray[np.float64],
+        fov_y_rad: float,
+        *,
+        background: bool = False,
+        size: tuple[int, int] | None = None,
     ) -> FramePlates:
         """Draw everything, and the same without the wearer in both forms, in little more time than the first alone.
+
+        Args:
+            background: also without people and held objects.
 
         Raises:
             SimulationError: as `render`.
         """
-        scene, size = self._ready(), size or self._size
-        everything, bare = Shown(), Shown(wearer=False)
-        camera = _Camera(T_world_cam, fov_y_rad, size)
-        self._draw_colour(scene, everything, camera)
-        full, unshadowed = (self._read_colour(size, slot) for slot in (0, 1))
-        view = self._view(scene, everything, camera, self._smaller(full, size))
-        is_wearer = full[..., 3] == 0
-        if not is_wearer.any():
-            return FramePlates(view, self._smaller(unshadowed, size), view.rgb, view.depth)
-        box = _bounds(is_wearer)
-        self._draw_colour(scene, bare, camera, box)
-        clean, shadowed = (
-            self._smaller(np.where(is_wearer[..., None], self._read_colour(size, slot), seen), size)
-            for slot, seen in ((1, unshadowed), (0, full))
-        )
-        return FramePlates(view, clean, shadowed, self._view(scene, bare, camera, view.rgb).depth)
+        scene, camera = self._ready(), _Camera(T_world_cam, fov_y_rad, size or self._size)
+        self._draw_colour(scene, Shown(), camera, background=background)
+        full, unshadowed = (self._read_colour(camera.size, slot, background) for slot in (0, 1))
+        owner = full[..., 3]
+        view = self._view(scene, Shown(), camera, self._smaller(full, camera.size))
+        bare = self._read_colour(camera.size, 2, background) if background else None
+        shadowed, clean, clean_depth = view.rgb, self._smaller(unshadowed, camera.size), view.depth
+        if (owner == 0).any():
+            shown = Shown(wearer=False)
+            self._draw_colour(scene, shown, camera, _bounds(owner == 0))
+            shadowed, clean = (self._patched(image, owner == 0, slot, camera) for slot, image in ((0, full), (1, unshadowed)))
+            clean_depth = self._view(scene, shown, camera, view.rgb).depth
+        if bare is None:
+            return FramePlates(view, clean, shadowed, clean_depth)
+        if not (owner < 255).any():
+            return FramePlates(view, clean, shadowed, clean_depth, self._smaller(bare, camera.size), view.depth)
+        shown = Shown(wearer=False, people=False, held=False)
+        self._draw_colour(scene, shown, camera, _bounds(owner < 255))
+        # Nobody is left to cast a shadow, so here the second image is what the third is in the first drawing.
+        still = self._patched(bare, owner < 255, 1, camera)
+        return FramePlates(view, clean, shadowed, clean_depth, still, self._view(scene, shown, camera, view.rgb).depth)
+
+    def _patched(self, image: NDArray[np.uint8], mask: NDArray[np.bool_], slot: int, camera: _Camera) -> NDArray[np.uint8]:
+        """The image with what was drawn last where the mask is True, in the size asked for."""
+        return self._smaller(np.where(mask[..., None], self._read_colour(camera.size, slot), image), camera.size)
 
     def close(self) -> None:
         """Free the GL objects; further calls do nothing."""
@@ -215,7 +236,7 @@ class Renderer:
             self._loaded.free()
         for canvas in self._canvases.values():
             canvas.free()
-        for program in (self._ids, self._surface, self._light):
+        for program in (self._ids, self._surface, *self._lights):
             program.free()
         self._loaded, self._canvases = None, {}
         self._gl.free()
@@ -247,12 +268,18 @@ class Renderer:
         return self._canvases[key]
 
     def _draw_colour(
-        self, scene: LoadedScene, shown: Shown, camera: _Camera, box: tuple[int, int, int, int] | None = None
+        self,
+        scene: LoadedScene,
+        shown: Shown,
+        camera: _Camera,
+        box: tuple[int, int, int, int] | None = None,
+        *,
+        background: bool = False,
     ) -> None:
-        """Draw both colour images; with a `box` (x, y, width, height) only that part of them."""
+        """Draw the colour images; with a `box` (x, y, width, height) only that part of them."""
         scene.draw_shadows(shown)
         width, height = (side * self._factor for side in camera.size)
-        surfaces, target = self._canvas(width, height, _SURFACES), self._canvas(width, height, _COLOURS)
+        surfaces, target = self._canvas(width, height, _SURFACES), self._canvas(width, height, _COLOURS[background])
         GL.glEnable(GL.GL_SCISSOR_TEST)
         GL.glScissor(*(box or (0, 0, width, height)))
         clip = camera.clip_from_world
@@ -263,22 +290,23 @@ class Renderer:
         self._surface.set("eye", camera.eye)
         scene.draw_surfaces(self._surface, shown, clip)
         target.use()
-        self._light.use()
-        scene.light(self._light)
+        light = self._lights[background]
+        light.use()
+        scene.light(light)
         for slot, name in enumerate(("paint", "normal", "finish", "depth_m")):
             surfaces.bind(slot, _FIRST_UNIT + slot)
-            self._light.set(name, _FIRST_UNIT + slot)
-        self._light.set("eye", camera.eye)
-        self._light.set("ray", camera.ray_steps(width, height))
-        self._light.set("occlusion", self._occlusion)
+            light.set(name, _FIRST_UNIT + slot)
+        light.set("eye", camera.eye)
+        light.set("ray", camera.ray_steps(width, height))
+        light.set("occlusion", self._occlusion)
         GL.glDisable(GL.GL_DEPTH_TEST)
         GL.glDrawArrays(GL.GL_TRIANGLES, 0, 3)
         GL.glEnable(GL.GL_DEPTH_TEST)
         GL.glDisable(GL.GL_SCISSOR_TEST)
 
-    def _read_colour(self, size: tuple[int, int], slot: int) -> NDArray[np.uint8]:
+    def _read_colour(self, size: tuple[int, int], slot: int, background: bool = False) -> NDArray[np.uint8]:
         width, height = size[0] * self._factor, size[1] * self._factor
-        canvas = self._canvas(width, height, _COLOURS)
+        canvas = self._canvas(width, height, _COLOURS[background])
         canvas.use()
         return canvas.read(slot, GL.GL_RGBA, GL.GL_UNSIGNED_BYTE, np.empty((height, width, 4), np.uint8))
 

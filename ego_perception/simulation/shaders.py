@@ -64,7 +64,7 @@ in vec2 picture_at;
 flat in vec4 tint;
 flat in vec4 gloss;
 uniform vec3 eye;
-uniform float owner;  // 0 on the wearer, else 1
+uniform float owner;  // 0 on the wearer, 0.5 on people and what is held, else 1
 uniform sampler2DArray pictures;
 layout(location = 0) out vec4 paint;   // as on a display, owner
 layout(location = 1) out vec4 normal;  // from 0 to 1
@@ -93,7 +93,7 @@ uniform vec3 ray[3];  // of the image's corner, and its steps to the right and d
 uniform sampler3D field;
 uniform vec3 field_origin, field_scale;
 uniform float field_range, occlusion;
-uniform sampler2DArray shadows;  // distance from the lamp: 1 everything but the wearer, 2 the wearer
+uniform sampler2DArray shadows;  // distance from the lamp: 0 what lies still, 1 everything but the wearer, 2 the wearer
 uniform float shadow_px;  // 0 without shadows
 uniform mat4 clip_from_lamp;
 uniform vec3 lamp_at, lamp_towards, lamp_rgb;
@@ -103,6 +103,9 @@ uniform vec3 above_rgb, below_rgb;
 uniform float exposure;
 layout(location = 0) out vec4 with_wearers_shadow;
 layout(location = 1) out vec4 without_wearers_shadow;
+#ifdef BACKGROUND
+layout(location = 2) out vec4 without_movers_shadow;
+#endif
 
 vec3 at;
 
@@ -163,7 +166,7 @@ void main() {
     float mirror = max(dot(n, normalize(to + towards_eye)), 0);
     if (slope > 0) shine += gloss.x * power / max(slope, 0.1) * pow(mirror, 8 + 120 * gloss.y);
     shine *= lamp_rgb;
-    float others = 1, own = 1;
+    float others = 1, own = 1, things = 1;
     if (shadow_px > 0 && slope > 0) {
         float texel = d * texel_rad / (0.35 + 0.65 * max(down, 0));
         vec3 lifted = at + n * (0.002 + 2.5 * texel * sqrt(1 - slope * slope));
@@ -174,14 +177,24 @@ void main() {
             float border = 1 - smoothstep(0.9, 1.0, 2 * max(abs(p.x - 0.5), abs(p.y - 0.5)));
             others = 1 - border * (1 - lit(p.xy, 1, far));
             own = 1 - border * (1 - lit(p.xy, 2, far));
+#ifdef BACKGROUND
+            things = 1 - border * (1 - lit(p.xy, 0, far));
+#endif
         }
     }
     float glow = min(2 * gloss.z, 1);
     vec3 base = albedo * ambient * (1 - glow) + albedo * glow * 1.6;
+    vec3 bare = shine * (things * (1 - glow));
     shine *= others * (1 - glow);
     float seen = float(depth > 0);
     with_wearers_shadow = vec4(seen * film(base + shine * own), painted.a);
     without_wearers_shadow = vec4(seen * film(base + shine), painted.a);
+#ifdef BACKGROUND
+    without_movers_shadow = vec4(seen * film(base + bare), painted.a);
+#endif
 }
 """
 ).replace("FILLS", str(NUM_FILLS))
+
+LIGHT_WITH_BACKGROUND: Final = LIGHT.replace("#version 450", "#version 450\n#define BACKGROUND", 1)
+"""The same with a third image, in which only what lies still casts shadows."""

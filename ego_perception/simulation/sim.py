@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import fields, replace
-from functools import cached_property
 from types import TracebackType
 
 import numpy as np
@@ -32,7 +31,6 @@ EPOCH_NS = 1_700_000_000_000_000_000
 """Stamp of the first frame; not zero, because zero means "no stamp" in ROS."""
 
 _LOOKS_STREAM, _VIEWS_STREAM, _CLOUD_STREAM = 6, 7, 8
-_CLOUD_SPACING_M = 0.02
 
 
 class EgoSim:
@@ -114,9 +112,17 @@ class EgoSim:
         self._renderer.pose(self.stage.world_at(t))
         return self._camera.look(T_world_cam)
 
-    def scene_truth(self) -> SceneTruth:
-        """What does not change while the clip runs."""
-        return SceneTruth(self._cloud[:, :3], self._cloud[:, 3:], tuple(self.scene.instance_names))
+    def scene_truth(self, spacing_m: float = 0.03) -> SceneTruth:
+        """What does not change while the clip runs.
+
+        Args:
+            spacing_m: mean distance of the points on the surfaces.
+        """
+        cloud = scene_cloud(self.room, spacing_m, self._rng(_CLOUD_STREAM, 0))
+        names = list(self.scene.instance_names)
+        for movable in self.room.movables:
+            names[self.scene.instance_of(movable.instance)] = movable.id
+        return SceneTruth(cloud[:, :3], cloud[:, 3:], tuple(names))
 
     def close(self) -> None:
         """Free the GL context."""
@@ -127,10 +133,6 @@ class EgoSim:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
-
-    @cached_property
-    def _cloud(self) -> NDArray[np.float32]:
-        return scene_cloud(self.room, _CLOUD_SPACING_M, self._rng(_CLOUD_STREAM, 0))
 
     def _wanted(self, names: Collection[str] | None) -> ProductsConfig:
         configured = self.config.products

@@ -57,7 +57,8 @@ class TruthMaker:
     def flow(self, view: Rendering, camera: PinholeCamera, t: float, t_next: float) -> tuple[Floats, Floats]:
         """Optical flow (H, W, 2) and scene flow (H, W, 3) from `t` to `t_next`."""
         now, after = self._stage.world_at(t), self._stage.world_at(t_next)
-        rigid, skins = rigid_motions(self._scene, now, after), skin_motions(self._scene, now, after)
+        shown = set(np.flatnonzero(np.bincount(view.instances.ravel())).tolist())
+        rigid, skins = rigid_motions(self._scene, now, after), skin_motions(self._scene, now, after, shown)
         poses = self._stage.camera_pose(t), self._stage.camera_pose(t_next)
         return optical_flow(view.depth, camera, *poses, view.instances, rigid, skins)
 

@@ -6,6 +6,7 @@ import contextlib
 import multiprocessing
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -21,8 +22,8 @@ PRODUCTS: Final = {
     "with clean plates": ProductsConfig(clean=True, bodies=False),
     "all of a training frame": ProductsConfig(clean=True, background=True, flow=True, bodies=True),
 }
-"""Classes, instances and poses belong to all of them. "All": clean, clean with shadow, background, their depth, optical and scene
-flow, and other people with visibility. Without vertices, extra cameras and photo effects."""
+"""Classes, instances and poses belong to all of them. "All": clean, clean with shadow, background, their depth, optical and
+scene flow, and other people with visibility. Without vertices, extra cameras and photo effects."""
 TARGET_FPS: Final = 12.0
 _PEER_SAMPLES: Final = 4
 _MOST_SEEDS: Final = 20
@@ -54,7 +55,7 @@ def frame_rates(seed: int, seconds: float) -> dict[str, float]:
         actions: dict[str, Callable[[int], Any]] = {}
         for name, products in PRODUCTS.items():
             chosen = [field for field, value in vars(products).items() if value]
-            actions[name] = lambda index, chosen=chosen: simulator.frame(index, chosen)
+            actions[name] = partial(simulator.frame, products=chosen)
         actions[_PEER] = peer.frame
         spent, count = dict.fromkeys(actions, 0.0), 0
         for action in actions.values():
@@ -76,9 +77,7 @@ def _clip_with_two_people(seed: int) -> Any:
         config = EgoSimConfig(seed=candidate, width=WIDTH, height=HEIGHT, duration_s=20.0, people=PeopleConfig(others=1))
         with contextlib.suppress(SimulationError):
             return EgoSim(config)
-    raise SimulationError(
-        f"no room of the seeds {seed} to {seed + _MOST_SEEDS - 1} has place for two people; give another --seed"
-    )
+    raise SimulationError(f"no room of the {_MOST_SEEDS} seeds from {seed} on has place for two people; give another --seed")
 
 
 class MujocoPicture:

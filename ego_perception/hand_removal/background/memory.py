@@ -105,7 +105,8 @@ class SnapshotStore:
             gain: (3,) brightness of the camera now.
 
         Returns:
-            Colours (N, 3) as the camera would see them now, and (N,) whether the snapshot is still there.
+            Colours (N, 3) as the camera would see them now, and (N,) whether the snapshot is still there and showed background
+            at that place: coordinates that were carried from frame to frame drift, and must not end on a hand.
         """
         out, found = np.zeros((len(ids), 3), np.uint8), np.zeros(len(ids), np.bool_)
         if not len(ids):
@@ -116,9 +117,22 @@ class SnapshotStore:
             if snapshot_id not in self:
                 continue
             snapshot = self[int(snapshot_id)]
-            out[rows] = _sample(snapshot.rgb, xy[rows], gain / snapshot.gain)
-            found[rows] = True
+            is_clear = _is_clear(snapshot, xy[rows])
+            out[rows] = _sample(snapshot.rgb, xy[rows], gain / snapshot.gain) * is_clear[:, None]
+            found[rows] = is_clear
         return out, found
+
+
+def _is_clear(snapshot: Snapshot, xy: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Whether nothing hid the background in all of the 4x4 pixels that a cubic sample at each of (N, 2) places reads."""
+    (height, width), (h, w) = snapshot.rgb.shape[:2], snapshot.hole.shape
+    is_clear = np.ones(len(xy), np.bool_)
+    for dx in (-1, 2):
+        for dy in (-1, 2):
+            cols = np.clip((np.floor(xy[:, 0]) + dx + 0.5) * w / width, 0, w - 1).astype(np.int64)
+            rows = np.clip((np.floor(xy[:, 1]) + dy + 0.5) * h / height, 0, h - 1).astype(np.int64)
+            is_clear &= ~snapshot.hole[rows, cols]
+    return is_clear
 
 
 def _sample(image: Image, xy: NDArray[np.float32], gain: NDArray[np.float32]) -> Image:

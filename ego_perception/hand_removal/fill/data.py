@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import io
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import cv2
 import numpy as np
@@ -32,8 +32,14 @@ from ego_perception.hand_removal.segmentation.sizes import HandClass
 _log = logging.getLogger(__name__)
 
 SIDE: Final = 160
+_FORMAT: Final = 1  # raise when `samples_of` or the background's memory changes what windows hold
 _MIN_HOLE: Final = 0.005  # of the image; smaller ones teach nothing
 _LAST_NOISE: Final = 0.05
+
+
+def windows_name(stride: int) -> str:
+    """End of the name of a folder of windows: what they depend on beside the clips."""
+    return f"windows_v{_FORMAT}_every{stride}"
 
 
 def samples_of(clip: Clip, stride: int, rng: np.random.Generator) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
@@ -95,13 +101,14 @@ class FillDataset:
     Args:
         folder: as `pack` writes it.
         names: files to start with, in this order (a resumed run); None takes all there are.
+        refresh: called before each `rescan`, to pack clips that were finished since.
 
     Raises:
         SourceError: nothing there, a named file is missing, or one is damaged.
     """
 
-    def __init__(self, folder: Path, names: list[str] | None = None) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, names: list[str] | None = None, refresh: Callable[[], object] | None = None) -> None:
+        self.folder, self._refresh = folder, refresh
         self.names: list[str] = []
         self._planes: list[NDArray[np.uint8]] = []
         self._targets: list[NDArray[np.uint8]] = []
@@ -114,6 +121,8 @@ class FillDataset:
 
     def rescan(self) -> None:
         """Append files that were written since."""
+        if self._refresh is not None:
+            self._refresh()
         self._append([name for name in self._found() if name not in set(self.names)])
 
     def gather(self, indices: Tensor) -> tuple[Tensor, Tensor]:
@@ -140,26 +149,31 @@ class FillDataset:
 
 
 def pack(clips: ClipDataset, out: Path, stride: int = 4, seed: int = 0) -> int:
-    """Write one file of windows per clip into `out`; files that are there already are kept. Returns the files written."""
+    """Write one file of windows per finished clip into `out`, also for a clip without any.
+
+    Files that are there already are kept, so that an interrupted run goes on and a growing data set is followed.
+
+    Returns:
+        Number of files written.
+    """
     out.mkdir(parents=True, exist_ok=True)
-    written = 0
-    for k in range(clips.num_clips):
+    clips.reload()
+    paths = [out / f"{entry.seed:06d}.npz" for entry in clips.entries]
+    missing = [(k, path) for k, path in enumerate(paths) if not path.exists()]
+    for number, (k, path) in enumerate(missing):
         clip = clips.clip(k)
-        path = out / f"{clip.seed:06d}.npz"
-        if path.exists():
-            continue
         samples = list(samples_of(clip, stride, np.random.default_rng([seed, clip.seed])))
-        if not samples:
-            continue
-        content: dict[str, Any] = {
-            name: np.stack(c) for name, c in zip(("planes", "targets"), zip(*samples, strict=True), strict=True)
-        }
+        planes = np.zeros((len(samples), PLANES, SIDE, SIDE), np.uint8)
+        targets = np.zeros((len(samples), 3, SIDE, SIDE), np.uint8)
+        for i, (plane, target) in enumerate(samples):
+            planes[i], targets[i] = plane, target
         buffer = io.BytesIO()
-        np.savez(buffer, **content)
+        np.savez_compressed(buffer, planes=planes, targets=targets)
         write_whole(path, buffer.getvalue())
-        written += 1
-    _log.info("%s: %d files of windows written", out, written)
-    return written
+        if number % 20 == 19 or number == len(missing) - 1:
+            _log.info("%s: %d of %d clips packed", out, number + 1, len(missing))
+    clips.close()
+    return len(missing)
 
 
 def vary(planes: Tensor, targets: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -17,15 +17,16 @@ from ego_perception.engine import TrainerConfig
 from ego_perception.engine.distributed import Workplace
 from ego_perception.engine.sampling import EpochSampler
 from ego_perception.engine.seeding import derived_seed, generator_for
-from ego_perception.hand_removal.fill.data import FillDataset, pack, vary
+from ego_perception.hand_removal.fill.data import FillDataset, pack, vary, windows_name
 from ego_perception.hand_removal.fill.losses import fill_losses
 from ego_perception.hand_removal.fill.model import FillNetwork
 from ego_perception.hand_removal.fill.sizes import KIND, VERSION, FillConfig
-from ego_perception.parameters import Apply, group, param, to_dict
+from ego_perception.parameters import Apply, param, to_dict
 from ego_perception.weights.info import WeightsInfo
 from ego_perception.weights.store import save_weights
 
 WEIGHTS_NAME: Final = "model.safetensors"
+_PARTS: Final = ("classes", "clean_shadowed")
 _BATCH: Final = 16
 
 
@@ -33,7 +34,9 @@ _BATCH: Final = 16
 class FillTrainConfig:
     """How the fill network is trained."""
 
-    trainer: TrainerConfig = group(TrainerConfig)
+    trainer: TrainerConfig = dataclasses.field(
+        default_factory=lambda: TrainerConfig(steps=12000, batch_size=8, learning_rate=4e-4)
+    )
     stride: int = param(4, "Every n-th frame of a clip becomes a window.", ge=1, apply=Apply.READ_ONLY)
     validation_windows: int = param(200, "Held-out windows scored at every checkpoint.", ge=1, apply=Apply.LIVE)
 
@@ -50,16 +53,19 @@ class FillTrainTask:
     def __init__(self, network: FillConfig, config: FillTrainConfig, data: Path) -> None:
         self.network, self.config = network, config
         self.seed = config.trainer.seed
-        self.folder = data / "train_windows"
-        parts = ("classes", "clean_shadowed")
-        pack(ClipDataset(data / "train", parts=parts), self.folder, config.stride)
-        pack(ClipDataset(data / "val", parts=parts), data / "val_windows", config.stride)
-        self.dataset = FillDataset(self.folder)
+        self.folder, held_out_folder = (data / f"{split}_{windows_name(config.stride)}" for split in ("train", "val"))
+        self._clips, held_out_clips = (ClipDataset(data / split, parts=_PARTS) for split in ("train", "val"))
+        self._pack()
+        self.dataset = FillDataset(self.folder, refresh=self._pack)
         self.sampler = EpochSampler(self.dataset, self.seed)
-        held_out = FillDataset(data / "val_windows")
+        pack(held_out_clips, held_out_folder, config.stride)
+        held_out = FillDataset(held_out_folder)
         count = min(config.validation_windows, len(held_out))
         indices = torch.linspace(0, len(held_out) - 1, count).round().long()
         self.validation = [held_out.gather(part) for part in indices.split(_BATCH)]
+
+    def _pack(self) -> None:
+        pack(self._clips, self.folder, self.config.stride)
 
     def build_model(self) -> FillNetwork:
         """Make the network with starting weights of the seed; the global random state is left alone."""
@@ -100,7 +106,7 @@ class FillTrainTask:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take the same files in the same order, and go to the position."""
-        self.dataset = FillDataset(self.folder, list(state["names"]))
+        self.dataset = FillDataset(self.folder, list(state["names"]), self._pack)
         self.sampler = EpochSampler(self.dataset, self.seed)
         self.sampler.restore(state["epoch"], state["position"])
 

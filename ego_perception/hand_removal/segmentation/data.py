@@ -96,6 +96,7 @@ class HandDataset:
             self._images.append(images)
             self._labels.append(labels)
             self.names.append(seed)
+        self._clips.close()
 
     def _shrunk(self, clip: Clip) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         images, labels = [], []

@@ -19,7 +19,9 @@ from ego_perception.body.humanoid import (
 from ego_perception.body.humanoid_state import hinge_angles, rotation_from_hinges
 from ego_perception.body.skeleton import HUMANOID_FROM_SMPL, HUMANOID_NAMES, PARENTS, upright_rotation
 from ego_perception.body.state import BodyState, forward_kinematics
+from ego_perception.environment import set_defaults
 
+set_defaults()  # before the first import of MuJoCo, which chooses its GL back-end then
 mujoco = pytest.importorskip("mujoco")
 
 

@@ -49,7 +49,7 @@ def test_joints_stay_in_range_and_move_smoothly(day: MotionClip) -> None:
     velocity = turns.reshape(-1, 24, 3) * 60
     assert np.linalg.norm(velocity, axis=2).max() < 14.0
     assert np.linalg.norm(np.diff(velocity, axis=0) * 60, axis=2).max() < 500.0, "rad/s2; a jump in velocity would be thousands"
-    assert np.linalg.norm(np.diff(day.transl, 2, axis=0), axis=1).max() * 3600 < 8.0
+    assert np.linalg.norm(np.diff(day.transl, 2, axis=0), axis=1).max() * 3600 < 10.0
 
 
 def test_the_head_is_slow_enough_for_odometry_and_never_quite_still(day: MotionClip, physique: Physique) -> None:

@@ -108,7 +108,7 @@ def test_a_glossy_floor_mirrors_the_lamp(renderer: Renderer) -> None:
 def test_what_glows_needs_no_lamp(renderer: Renderer) -> None:
     dark = grey(renderer, replace(room_with(FLOOR, lights=()), ambient=0.05))
     glowing = room_with(FLOOR, lights=(), material=Material(None, (0.7, 0.7, 0.7), emission=0.5))
-    assert dark.mean() < 30 and grey(renderer, replace(glowing, ambient=0.05)).mean() > 120
+    assert dark.mean() < 45 and grey(renderer, replace(glowing, ambient=0.05)).mean() > 120
 
 
 def test_both_sides_of_a_thin_sheet_are_lit_as_they_are_turned(renderer: Renderer) -> None:

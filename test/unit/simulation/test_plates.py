@@ -163,9 +163,15 @@ def test_only_the_wearer_and_the_wearers_shadow_differ_from_the_clean_plate(rend
 
 
 def test_plates_at_once_are_those_drawn_one_by_one(renderer: Renderer) -> None:
-    clean, shadowed, full = view(renderer, wearer=False), view(renderer, wearer=False, wearer_shadow=True), view(renderer)
-    plates = renderer.render_plates(EYE, FOV_RAD)
+    world = replace(WORLD, objects={3: make_transform(np.eye(3), (-0.2, -0.1, 0.8))}, held=frozenset({3}))
+    bare = view(renderer, world, wearer=False, people=False, held=False)
+    clean, shadowed = view(renderer, world, wearer=False), view(renderer, world, wearer=False, wearer_shadow=True)
+    full = view(renderer, world)
+    plates = renderer.render_plates(EYE, FOV_RAD, background=True)
+    assert plates.background is not None and plates.background_depth is not None
     for found, expected in (
+        (plates.background, bare.rgb),
+        (plates.background_depth, bare.depth),
         (plates.view.rgb, full.rgb),
         (plates.clean, clean.rgb),
         (plates.clean_shadowed, shadowed.rgb),
@@ -173,6 +179,15 @@ def test_plates_at_once_are_those_drawn_one_by_one(renderer: Renderer) -> None:
         (plates.view.instances, full.instances),
     ):
         np.testing.assert_array_equal(found, expected)
+
+
+def test_the_background_costs_the_other_plates_nothing(renderer: Renderer) -> None:
+    renderer.pose(WORLD)
+    a, b = renderer.render_plates(EYE, FOV_RAD), renderer.render_plates(EYE, FOV_RAD, background=True)
+    assert a.background is None and a.background_depth is None
+    for name in ("clean", "clean_shadowed", "clean_depth"):
+        np.testing.assert_array_equal(getattr(a, name), getattr(b, name))
+    np.testing.assert_array_equal(a.view.rgb, b.view.rgb)
 
 
 def test_without_a_wearer_all_plates_are_the_picture(renderer: Renderer) -> None:

@@ -229,7 +229,7 @@ def test_scene_truth_names_what_the_numbers_mean(sim: EgoSim, frames: list[Frame
     assert instances is not None and scene.instance_names[0] == ""
     assert instances.max() < len(scene.instance_names)
     for thing in truth_of(frames[0]).objects:
-        assert scene.instance_names[thing.instance] == thing.label
+        assert scene.instance_names[thing.instance] == thing.id
     assert len(scene.points) > 10_000
     np.testing.assert_allclose(np.linalg.norm(scene.normals, axis=1), 1.0, atol=1e-3)
 
