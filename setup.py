@@ -5,7 +5,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 PACKAGE = "ego_perception"
-NODES = ("reconstruction_node", "egosim_node", "player_node", "recorder_node", "viewer_node")
+NODES = ("reconstruction_node", "hand_removal_node", "egosim_node", "player_node", "recorder_node", "viewer_node")
 DATA_FOLDERS = ("config", "launch", "models")
 REQUIREMENTS = [
     "numpy>=2.0",

@@ -1,15 +1,22 @@
-"""Everything there is: reconstruction and its web viewer, on request the simulated camera and RViz.
+"""Everything there is: reconstruction, hand removal and their web viewer, on request the simulated camera and RViz.
 
     ros2 launch ego_perception full.launch.py image:=/camera/image_raw camera_info:=/camera/camera_info
     ros2 launch ego_perception full.launch.py sim:=true
 
-`one_process:=true` runs the nodes in one supervised process in place of one each.
+`one_process:=true` runs the nodes in one supervised process in place of one each. With `hand_removal:=false` there is no hand
+removal; else the reconstruction leaves out the hands that it finds.
 """
 
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, ExecuteProcess, GroupAction, IncludeLaunchDescription
 from launch.conditions import IfCondition, UnlessCondition
-from launch.substitutions import FindExecutable, LaunchConfiguration, PathJoinSubstitution
+from launch.substitutions import (
+    AndSubstitution,
+    FindExecutable,
+    LaunchConfiguration,
+    NotSubstitution,
+    PathJoinSubstitution,
+)
 from launch_ros.actions import LifecycleNode
 from launch_ros.substitutions import FindPackageShare
 
@@ -17,6 +24,7 @@ ARGUMENTS = {
     "image": ("image", "Image topic."),
     "camera_info": ("camera_info", "Calibration topic of the camera."),
     "transport": ("raw", "raw or compressed."),
+    "hand_removal": ("true", "Remove the wearer's hands."),
     "one_process": ("false", "Run the nodes in one process."),
     "sim": ("false", "Start the simulated camera."),
     "viz": ("false", "Open RViz."),
@@ -48,9 +56,22 @@ def generate_launch_description() -> LaunchDescription:
             ("camera_info", value("camera_info")),
         ],
     )
+    forwarded = {name: value(name) for name in _FORWARDED}
     many = GroupAction(
         [
-            include("reconstruction.launch.py", launch_arguments={name: value(name) for name in _FORWARDED}.items()),
+            include(
+                "reconstruction.launch.py",
+                launch_arguments={
+                    **forwarded,
+                    "ignore_mask": "hand_removal/hand_mask/image",
+                    "use_ignore_mask": value("hand_removal"),
+                }.items(),
+            ),
+            include(
+                "hand_removal.launch.py",
+                launch_arguments=forwarded.items(),
+                condition=IfCondition(value("hand_removal")),
+            ),
             viewer,
         ],
         condition=UnlessCondition(value("one_process")),
@@ -62,15 +83,19 @@ def generate_launch_description() -> LaunchDescription:
         ["-p", ["reconstruction:input.transport:=", value("transport")]],
         ["-p", ["viewer:transport:=", value("transport")]],
     ]
-    one = ExecuteProcess(
-        cmd=[
-            FindExecutable(name="ros2"),
-            *("run", "ego_perception", "ego", "up", "reconstruction", "viewer", "--ros-args"),
-            *(word for pair in ros_arguments for word in pair),
-        ],
-        output="screen",
-        condition=IfCondition(value("one_process")),
-    )
+    words = [word for pair in ros_arguments for word in pair]
+
+    def one(nodes: tuple[str, ...], more: list[object], wanted: object) -> ExecuteProcess:
+        """One process for some nodes."""
+        return ExecuteProcess(
+            cmd=[FindExecutable(name="ros2"), "run", "ego_perception", "ego", "up", *nodes, "--ros-args", *words, *more],
+            output="screen",
+            condition=IfCondition(AndSubstitution(value("one_process"), wanted)),
+        )
+
+    transport = ["-p", ["hand_removal:input.transport:=", value("transport")]]
+    with_removal = one(("reconstruction", "hand_removal", "viewer"), transport, value("hand_removal"))
+    without_removal = one(("reconstruction", "viewer"), [], NotSubstitution(value("hand_removal")))
     declared = [
         DeclareLaunchArgument(name, default_value=default, description=text) for name, (default, text) in ARGUMENTS.items()
     ]
@@ -79,7 +104,8 @@ def generate_launch_description() -> LaunchDescription:
             *declared,
             include("sim.launch.py", condition=IfCondition(value("sim"))),
             many,
-            one,
+            with_removal,
+            without_removal,
             include("viz.launch.py", condition=IfCondition(value("viz"))),
         ]
     )

@@ -13,6 +13,7 @@ from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import LifecycleNode
 from launch_ros.event_handlers import OnStateTransition
 from launch_ros.events.lifecycle import ChangeState
+from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 from lifecycle_msgs.msg import Transition
 
@@ -20,6 +21,7 @@ ARGUMENTS = {
     "image": ("image", "Image topic; with transport:=compressed its `/compressed` is taken."),
     "camera_info": ("camera_info", "Calibration topic of the camera."),
     "ignore_mask": ("ignore_mask", "Mask of the wearer's own pixels."),
+    "use_ignore_mask": ("false", "Leave out what that mask marks."),
     "transport": ("raw", "raw or compressed."),
     "intrinsics": ("camera_info", "camera_info or estimate."),
     "queue_policy": ("latest", "latest, window or all."),
@@ -49,6 +51,8 @@ def generate_launch_description() -> LaunchDescription:
                 "input.transport": value("transport"),
                 "input.intrinsics": value("intrinsics"),
                 "input.queue_policy": value("queue_policy"),
+                "input.ignore_mask": ParameterValue(value("use_ignore_mask"), value_type=bool),
+                "input.ignore_mask_age_s": 0.3,
             },
         ],
         remappings=[

@@ -13,8 +13,17 @@ from ego_perception.bag.frame_sink import FrameRecorder, FrameTopics, ImageForm
 from ego_perception.bag.types import RosbagsFactory
 from ego_perception.bag.writer import BagWriter, QosProfile
 from ego_perception.data import SceneEstimate
+from ego_perception.data.hand_removal import HandRemovalEstimate
 from ego_perception.messages import FrameNames, PointOptions, SceneMessages, SceneTopic
+from ego_perception.messages.hand_removal import RemovalMessages, RemovalTopic
 
+_REMOVAL = (
+    RemovalTopic.COMPRESSED,
+    RemovalTopic.PROVENANCE,
+    RemovalTopic.PROVENANCE_IMAGE,
+    RemovalTopic.HAND_MASK,
+    RemovalTopic.STATUS,
+)
 _PER_FRAME = tuple(t for t in SceneTopic if t is not SceneTopic.TF_STATIC)
 
 
@@ -27,6 +36,7 @@ class SceneBagSink:
     Args:
         path: folder of the bag; it must not exist, or be empty.
         node: name in front of relative topics.
+        removal_node: the same for hand removal, where the estimates hold it.
         topics: which to write; all by default.
         image: how the input picture rides along.
         T_head_camera: as of `SceneMessages`.
@@ -43,6 +53,7 @@ class SceneBagSink:
         *,
         names: FrameNames | None = None,
         node: str = "/reconstruction",
+        removal_node: str = "/hand_removal",
         topics: Collection[SceneTopic] = _PER_FRAME,
         image: ImageForm = "jpeg",
         input_topics: FrameTopics | None = None,
@@ -53,9 +64,11 @@ class SceneBagSink:
     ) -> None:
         self._writer = BagWriter(path, storage=storage, compression=compression)
         self._recorder = FrameRecorder(self._writer, input_topics, image=image)
-        self._messages = SceneMessages(RosbagsFactory(), names, T_head_camera=T_head_camera, options=options)
+        self._factory = RosbagsFactory()
+        self._messages = SceneMessages(self._factory, names, T_head_camera=T_head_camera, options=options)
         self._topics = [t for t in SceneTopic if t in topics and t is not SceneTopic.TF_STATIC]
         self._node = node.rstrip("/")
+        self._removal_node = removal_node.rstrip("/")
         self._has_static = False
 
     def write(self, item: SceneEstimate) -> None:
@@ -70,6 +83,18 @@ class SceneBagSink:
             if topic is SceneTopic.PATH and not item.is_keyframe:
                 continue
             self._put(topic, messages.build(topic), stamp_ns)
+        if item.hand_removal is not None:
+            self._write_removal(item.hand_removal)
+
+    def _write_removal(self, estimate: HandRemovalEstimate) -> None:
+        """Append the topics of hand removal; the image as JPEG alone, as the input's, and nothing that follows from others."""
+        messages = RemovalMessages(self._factory, estimate)
+        for topic in _REMOVAL:
+            if (message := messages.build(topic)) is None:
+                continue
+            name = f"{self._removal_node}/{topic.value}"
+            self._writer.add_topic(name, topic.type_name, QosProfile.RESULT)
+            self._writer.write(name, message, messages.stamp_ns)
 
     def close(self) -> None:
         """Finish the recording."""

@@ -37,7 +37,9 @@ def dataset(
     frames_per_clip: Annotated[int, typer.Option(help="Consecutive frames of one room.")] = 20,
     fps: Annotated[float, typer.Option(help="Frames per second.")] = 15.0,
     preset: Annotated[str, typer.Option(help="mix, plain, default or hard.")] = "mix",
-    views: Annotated[str, typer.Option(help="walk; random for unrelated views of a room, with depth only.")] = "walk",
+    views: Annotated[
+        str, typer.Option(help="walk; hands for the stretch that shows most of them; random for unrelated views, depth only.")
+    ] = "walk",
     products: Annotated[
         str, typer.Option(help="Comma-separated: clean, background, flow, bodies, vertices, extra_views; or none.")
     ] = "clean,background,flow,bodies",

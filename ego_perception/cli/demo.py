@@ -1,7 +1,7 @@
 """`ego demo`: the whole way once, on a simulated recording with ground truth.
 
-EgoSim is recorded to a rosbag2 MCAP; the player sends it over ROS topics to the real reconstruction node, each node in a
-process of its own; the recorder node writes what comes out. Then report, table and viewer.
+EgoSim is recorded to a rosbag2 MCAP; the player sends it over ROS topics to the real reconstruction node, on request with hand
+removal beside it, each node in a process of its own; the recorder node writes what comes out. Then report, table and viewer.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import contextlib
 import shutil
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Console
@@ -20,12 +20,16 @@ from ego_perception.errors import EgoPerceptionError, OutputError
 
 app = typer.Typer(add_completion=False)
 
+_MASK_LIMIT_S: Final = 5.0
+"""Longest wait for the mask of one image; far more than one takes, as every frame of a demo counts."""
+
 
 @app.command(help="Record EgoSim, reconstruct it live over ROS topics, write a report, and show it. Ctrl-C ends the viewer.")
 def demo(
     out: Annotated[Path, typer.Option("--out", "-o", help="Result folder; replaces an earlier demo.")] = Path("out/demo"),
     seconds: Annotated[float, typer.Option(min=1.0, help="Length of the recording.")] = 10.0,
     seed: Annotated[int, typer.Option(help="Room and walk of EgoSim.")] = 10502,
+    hands: Annotated[bool, typer.Option("--hand-removal/--no-hand-removal", help="Also remove the wearer's hands.")] = False,
     view: Annotated[bool, typer.Option("--view/--no-view", help="Serve the viewer at the end.")] = True,
     port: Annotated[int, typer.Option(help="Port of the viewer.")] = 8080,
 ) -> None:
@@ -37,7 +41,7 @@ def demo(
     console.rule("1/3  record EgoSim", align="left")
     record(recording, seed, seconds)
     console.rule("2/3  reconstruct, live over ROS topics", align="left")
-    reconstruct_live(recording, out, seed, seconds, console)
+    reconstruct_live(recording, out, seed, seconds, console, hands=hands)
     console.rule("3/3  report", align="left")
     conclude(out, console)
     if view:
@@ -69,22 +73,31 @@ def record(recording: Path, seed: int, seconds: float) -> None:
     sim(seed, recording, seconds=seconds)
 
 
-def reconstruct_live(recording: Path, out: Path, seed: int, seconds: float, console: Console) -> None:
-    """Play the bag to the reconstruction node and record its outputs.
+def reconstruct_live(recording: Path, out: Path, seed: int, seconds: float, console: Console, *, hands: bool = False) -> None:
+    """Play the bag to the nodes and record their outputs; with `hands` the reconstruction waits for each image's mask.
 
     Raises:
         EgoPerceptionError: a node did not start or ended with an error; its last lines are in the message.
     """
-    command = f"./ego demo --seed {seed} --seconds {seconds:g}"
+    command = f"./ego demo --seed {seed} --seconds {seconds:g}" + " --hand-removal" * hands
     with contextlib.ExitStack() as nodes:
-        reconstruction = nodes.enter_context(NodeProcess("reconstruction", {"input.queue_policy": "all"}))
+        settings: dict[str, Any] = {"input.queue_policy": "all"}
+        remaps = {}
+        if hands:
+            removal = nodes.enter_context(NodeProcess("hand_removal", settings))
+            removal.wait_until_active(120.0)
+            settings |= {"input.ignore_mask": True, "input.ignore_mask_wait_s": _MASK_LIMIT_S}
+            remaps = {"ignore_mask": "hand_removal/hand_mask/image"}
+        reconstruction = nodes.enter_context(NodeProcess("reconstruction", settings, remaps=remaps))
         reconstruction.wait_until_active(120.0)
         keep = {"path": str(out), "reliability": "reliable", "source": f"sim:{seed}", "command": command}
         recorder = nodes.enter_context(NodeProcess("recorder", keep))
         recorder.wait_until_active(60.0)
-        console.print(f"reconstruction and recorder are active; playing {seconds:g} s, each frame once the last was answered")
+        console.print(f"all nodes are active; playing {seconds:g} s, each frame once the last was answered")
         # Rate 0: a frame is sent when the one before was answered, so that a slow machine shows the same result, only later.
-        play = {"source": str(recording), "playback.num_subscribers": 2, "playback.rate": 0.0}
+        play = {"source": str(recording), "playback.num_subscribers": 2 + hands, "playback.rate": 0.0}
+        if hands:
+            play["playback.answer_timeout_s"] = 2 * _MASK_LIMIT_S
         started = time.monotonic()
         player = nodes.enter_context(NodeProcess("player", play))
         player.wait_until_done(30.0 * seconds + 60.0)

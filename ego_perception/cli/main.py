@@ -29,6 +29,7 @@ VERBS: Final[dict[str, str]] = {
     "body": "draw, describe or build the parametric body",
     "dataset": "render training data with EgoSim, or check a data set",
     "train": "train a compact model on EgoSim",
+    "evaluate": "score hand removal on clips with exact truth",
     "weights": "list, verify and export model weights",
     "bench": "measure speed, latency and memory",
     "doctor": "check versions, middleware, GPU, weights and live topics",

@@ -25,16 +25,26 @@ class NodeProcess:
     Args:
         node: name, as in `nodes.config.NODE_CONFIGS`.
         parameters: ROS parameters by dotted name.
+        remaps: topics of the node by name, as other names.
         namespace: ROS namespace, so that two commands on one machine do not hear each other's topics.
     """
 
-    def __init__(self, node: str, parameters: Mapping[str, Any] | None = None, *, namespace: str | None = None) -> None:
+    def __init__(
+        self,
+        node: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        remaps: Mapping[str, str] | None = None,
+        namespace: str | None = None,
+    ) -> None:
         self.node = node
         space = namespace or f"/ego_{os.getpid()}"
         values = {"autostart": True} | dict(parameters or {})
         arguments = ["--ros-args", "-r", f"__ns:={space}"]
         for name, value in values.items():
             arguments += ["-p", f"{name}:={json.dumps(value)}"]
+        for topic, other in (remaps or {}).items():
+            arguments += ["-r", f"{topic}:={other}"]
         # What a command starts stays on this machine, and a child in this environment needs no second bootstrap.
         environment = os.environ | {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
         self._process = subprocess.Popen(

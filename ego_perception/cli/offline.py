@@ -1,4 +1,4 @@
-"""What `ego run` and `ego replay` share: a source through the reconstruction into a result folder.
+"""What `ego run` and `ego replay` share: a source through the chosen tasks into a result folder.
 
 Everything in the folder but `timing.json`, and the report that shows it, depends on the recording, the parameters and the
 weights alone, so a replay writes the same bytes again. On every way out (end, Ctrl-C, SIGTERM, full disk, broken input) the
@@ -18,6 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from ego_perception.cli.tasks import Selection, TaskEstimator, load_removal
 from ego_perception.data import Frame
 from ego_perception.data.rectify import RectifyStage
 from ego_perception.data.result import ResultLayout, ResultSink, RunRecord
@@ -25,7 +26,6 @@ from ego_perception.data.result.layout import output_errors, write_json
 from ego_perception.data.result.record import environment
 from ego_perception.errors import EgoPerceptionError, OutputError, SourceError
 from ego_perception.evaluation import EvaluationSink, Metrics
-from ego_perception.parameters import to_dict
 from ego_perception.reconstruction.config import ReconstructionConfig
 from ego_perception.runtime import Estimator, EstimatorStage, Pipeline, PipelineCounters, Sink, Source
 
@@ -52,6 +52,7 @@ class Job:
         with_bag: write `OUT/result`.
         with_clouds: also score clouds where there is truth.
         max_frames: stop after so many.
+        selection: the tasks.
     """
 
     verb: str
@@ -61,6 +62,7 @@ class Job:
     with_bag: bool = True
     with_clouds: bool = False
     max_frames: int | None = None
+    selection: Selection = field(default_factory=Selection)
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ class Outcome:
 
 
 def load_model(config: ReconstructionConfig, weights: Path | None = None) -> Model:
-    """Load the network and build the estimator.
+    """Load the network and build the estimator of the reconstruction.
 
     Raises:
         WeightsError: missing or damaged weights.
@@ -90,6 +92,20 @@ def load_model(config: ReconstructionConfig, weights: Path | None = None) -> Mod
     return Model(ReconstructionEstimator(config, load_prior(path, threads=config.threads)), {path.name: sha256_of(path)})
 
 
+def with_tasks(model: Model | None, selection: Selection) -> Model:
+    """Add the other tasks to the reconstruction, which is None where it is not wanted.
+
+    Raises:
+        WeightsError: missing or damaged weights.
+        ConfigError: a model that hand removal was told to use is not there.
+    """
+    removal, checksums = load_removal(selection)
+    if removal is None and model is not None:
+        return model
+    scene, weights = (None, {}) if model is None else (model.estimator, model.weights)
+    return Model(TaskEstimator(scene, removal), weights | checksums)
+
+
 def reconstruct(job: Job, model: Model, extra_sinks: Sequence[Sink] = ()) -> Outcome:
     """Run a job to its end or to Ctrl-C.
 
@@ -97,7 +113,8 @@ def reconstruct(job: Job, model: Model, extra_sinks: Sequence[Sink] = ()) -> Out
         OutputError: the folder cannot be written; what was written before stays readable.
         SourceError, BagError: the input broke off; what came before is written.
     """
-    record = RunRecord(job.verb, job.source.name, to_dict(job.config), model.weights, environment())
+    parameters = job.selection.parameters(job.config)
+    record = RunRecord(job.verb, job.source.name, parameters, model.weights, environment(), tasks=job.selection.tasks)
     result = ResultSink(job.out, record)
     evaluation = EvaluationSink(job.source.name, with_clouds=job.with_clouds)
     watched = [_Watched(result)]

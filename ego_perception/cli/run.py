@@ -1,4 +1,4 @@
-"""`ego run`: reconstruct the user's own input into a result folder."""
+"""`ego run`: the user's own input into a result folder, reconstructed and on request without the wearer's hands."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import typer
 import yaml
 from rich.console import Console
 
-from ego_perception.cli.offline import Job, load_model, reconstruct
+from ego_perception.cli.offline import Job, load_model, reconstruct, with_tasks
 from ego_perception.cli.progress import ProgressSink
-from ego_perception.cli.settings import resolve_config
+from ego_perception.cli.settings import resolve_config, resolve_removal
 from ego_perception.cli.sources import KINDS, open_source
 from ego_perception.cli.summary import show_outcome
-from ego_perception.parameters import to_dict
+from ego_perception.cli.tasks import RECONSTRUCTION, TASKS, Selection, parse_tasks
 from ego_perception.runtime import Source
 
 app = typer.Typer(add_completion=False)
@@ -31,6 +31,7 @@ def run(
     max_frames: Annotated[int | None, typer.Option(min=1, help="Stop after so many frames.")] = None,
     config: Annotated[Path | None, typer.Option(help="YAML file with parameters.")] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", help="One parameter as name=value; repeatable.")] = None,
+    tasks: Annotated[str, typer.Option(help=f"What to run, separated by commas: {', '.join(TASKS)}.")] = RECONSTRUCTION,
     weights: Annotated[Path | None, typer.Option(help="Weight file instead of the shipped one.")] = None,
     view: Annotated[bool, typer.Option("--view", help="Open the result in the web viewer at the end.")] = False,
     port: Annotated[int, typer.Option(help="Port of the viewer.")] = 8080,
@@ -41,14 +42,16 @@ def run(
     """Open, reconstruct, report."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     resolved = resolve_config(config, settings or [])
+    selection = Selection(parse_tasks(tasks), resolve_removal(settings or []))
     frames = open_source(source, fps=fps, intrinsics=intrinsics)
     folder = default_out("out", frames.name) if out is None else out
     if dry_run:
-        plan = {"source": frames.name, "out": str(folder), "parameters": to_dict(resolved)}
+        plan: dict[str, object] = {"source": frames.name, "out": str(folder), "tasks": list(selection.tasks)}
+        plan["parameters"] = selection.parameters(resolved)
         typer.echo(yaml.safe_dump(plan, sort_keys=False))
         frames.close()
         return
-    job = Job("run", frames, folder, resolved, not no_bag, clouds, max_frames)
+    job = Job("run", frames, folder, resolved, not no_bag, clouds, max_frames, selection)
     execute(job, weights, view_port=port if view else None)
 
 
@@ -59,7 +62,8 @@ def execute(job: Job, weights: Path | None, *, view_port: int | None) -> None:
         typer.Exit: with 130 after Ctrl-C.
     """
     console = Console(stderr=True)
-    model = load_model(job.config, weights)
+    scene = load_model(job.config, weights) if job.selection.has_reconstruction else None
+    model = with_tasks(scene, job.selection)
     with ProgressSink(console, _length(job)) as progress:
         outcome = reconstruct(job, model, [progress])
     show_outcome(Console(), outcome)

@@ -1,4 +1,4 @@
-"""Resolves the parameters of a reconstruction from defaults, a YAML file and `--set`, in this order."""
+"""Resolves the parameters of a run from defaults, a YAML file and `--set`, in this order."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from typing import Any
 import yaml
 
 from ego_perception.errors import ConfigError
+from ego_perception.nodes.config import HandRemovalNodeConfig
 from ego_perception.parameters import flatten, from_mapping
 from ego_perception.reconstruction.config import ReconstructionConfig
 
 _NODE_GROUP = "estimator."
+_REMOVAL_GROUP = "hand_removal."
 
 
 def resolve_config(file: Path | None, assignments: Sequence[str]) -> ReconstructionConfig:
@@ -27,6 +29,8 @@ def resolve_config(file: Path | None, assignments: Sequence[str]) -> Reconstruct
     """
     values = {} if file is None else read_parameters(file)
     for assignment in assignments:
+        if assignment.strip().startswith(_REMOVAL_GROUP):
+            continue
         name, equals, text = assignment.partition("=")
         if not equals or not name.strip():
             raise ConfigError(f"--set takes name=value, got '{assignment}'; ego params lists the names")
@@ -35,6 +39,26 @@ def resolve_config(file: Path | None, assignments: Sequence[str]) -> Reconstruct
         except yaml.YAMLError as error:
             raise ConfigError(f"--set {name}: '{text}' is no YAML value") from error
     return from_mapping(ReconstructionConfig, values)
+
+
+def resolve_removal(assignments: Sequence[str]) -> HandRemovalNodeConfig:
+    """Build the configuration of hand removal from the assignments to `hand_removal.<name>`.
+
+    Raises:
+        ConfigError: an assignment without `=`, an unknown name or a value out of range.
+    """
+    values: dict[str, Any] = {}
+    for assignment in assignments:
+        if not assignment.strip().startswith(_REMOVAL_GROUP):
+            continue
+        name, equals, text = assignment.strip().partition("=")
+        if not equals:
+            raise ConfigError(f"--set takes name=value, got '{assignment}'; ego params lists the names")
+        try:
+            values[name.strip().removeprefix(_REMOVAL_GROUP)] = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise ConfigError(f"--set {name}: '{text}' is no YAML value") from error
+    return from_mapping(HandRemovalNodeConfig, values)
 
 
 def read_parameters(file: Path) -> dict[str, Any]:

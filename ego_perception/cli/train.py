@@ -32,6 +32,7 @@ def train(
     seed: Annotated[int | None, typer.Option(help="Seed of weights, order and augmentation; wins over the file.")] = None,
     rooms: Annotated[int, typer.Option(help="Rooms to render when --data is left out.")] = 1500,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    start: Annotated[Path | None, typer.Option(help="Weight file to begin with, instead of random weights.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from OUT/checkpoint.pt.")] = False,
     override: Annotated[bool, typer.Option("--override", help="Resume with this run's parameters where they changed.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
@@ -40,6 +41,8 @@ def train(
     if task not in TASKS:
         raise ConfigError(f"task is '{task}'; choose one of {', '.join(TASKS)}")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stdout)
+    if start is not None and resume:
+        raise ConfigError("--start begins a run and --resume goes on with one; give one of them")
     job = TASKS[task]
     parameters = _parameters(job, config, steps=steps, seed=seed)
     folder = data or out / "data"
@@ -49,7 +52,7 @@ def train(
         return
     if data is None:
         _render(job, folder, rooms)
-    _train(job, parameters, folder, out, device, resume=resume, override=override)
+    _train(job, parameters, folder, out, device, start=start, resume=resume, override=override)
 
 
 def _parameters(job: TrainJob, path: Path | None, **options: int | None) -> TrainParameters:
@@ -68,7 +71,15 @@ def _parameters(job: TrainJob, path: Path | None, **options: int | None) -> Trai
 
 
 def _train(
-    job: TrainJob, parameters: TrainParameters, data: Path, out: Path, device: str, *, resume: bool, override: bool
+    job: TrainJob,
+    parameters: TrainParameters,
+    data: Path,
+    out: Path,
+    device: str,
+    *,
+    start: Path | None,
+    resume: bool,
+    override: bool,
 ) -> None:
     from ego_perception.engine import Trainer
     from ego_perception.engine.distributed import join_workplace
@@ -77,6 +88,8 @@ def _train(
         if not workplace.is_main:
             logging.getLogger().setLevel(logging.WARNING)
         trainer = Trainer(job.build(parameters, data), parameters.trainer, to_dict(parameters), out, workplace)
+        if start is not None:
+            trainer.start_from(start)
         if resume:
             trainer.resume(override=override)
         if not trainer.run():

@@ -87,7 +87,7 @@ def _fill_task(parameters: Any, data: Path) -> TrainTask:
 def _hand_clips(split: str) -> DatasetConfig:
     from ego_perception.simulation.dataset import DatasetConfig
 
-    return DatasetConfig(split=split, frames_per_clip=30, fps=12.0, products=("clean",))
+    return DatasetConfig(split=split, views="hands", frames_per_clip=30, fps=12.0, products=("clean",))
 
 
 TASKS: Final = {

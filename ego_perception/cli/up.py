@@ -22,6 +22,7 @@ app = typer.Typer(add_completion=False)
 
 NODES: Final[dict[str, str]] = {
     "reconstruction": "ReconstructionNode",
+    "hand_removal": "HandRemovalNode",
     "egosim": "EgoSimNode",
     "player": "PlayerNode",
     "recorder": "RecorderNode",
@@ -29,6 +30,8 @@ NODES: Final[dict[str, str]] = {
 }
 """Class of each node, in the module `ego_perception.nodes.<name>_node`."""
 DEFAULT_NODES: Final = ("reconstruction", "viewer")
+_MASK_PARAMETERS: Final = ("input.ignore_mask:=true", "input.ignore_mask_age_s:=0.3")
+_MASK_REMAP: Final = "ignore_mask:=hand_removal/hand_mask/image"
 _FOREIGN: Final = ("use_sim_time", "qos_overrides.")
 
 
@@ -109,6 +112,7 @@ def arguments_of(name: str, names: Sequence[str], ros_arguments: Sequence[str]) 
     """ROS arguments of one node: its parameter file, then the user's, which win.
 
     A parameter without a node name goes to those nodes that have it; in plain ROS it would go to all, and be unknown to some.
+    Beside hand removal, the reconstruction leaves the hands out.
 
     Raises:
         ConfigError: a parameter that none of `names` has.
@@ -120,6 +124,9 @@ def arguments_of(name: str, names: Sequence[str], ros_arguments: Sequence[str]) 
     file = config_dir() / "nodes" / f"{name}.yaml"
     if file.is_file():
         result += ["--params-file", str(file)]
+    is_masked = name == "reconstruction" and "hand_removal" in names
+    if is_masked:
+        result += [word for parameter in _MASK_PARAMETERS for word in ("-p", parameter)]
     words = iter(ros_arguments)
     for word in words:
         if word not in ("-p", "--param"):
@@ -133,7 +140,8 @@ def arguments_of(name: str, names: Sequence[str], ros_arguments: Sequence[str]) 
             every = sorted(set().union(*known.values()))
             near = difflib.get_close_matches(parameter, every, n=1, cutoff=0.5)
             raise ConfigError(f"unknown parameter '{parameter}'" + (f"; did you mean '{near[0]}'?" if near else ""))
-    return result
+    # Of several remaps of one name ROS takes the first, of several values of a parameter the last: the user's in both cases.
+    return result + (["-r", _MASK_REMAP] if is_masked else [])
 
 
 class _Maker:

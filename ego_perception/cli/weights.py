@@ -7,8 +7,9 @@ import importlib
 import re
 import shutil
 import subprocess
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
 
 import typer
 import yaml
@@ -28,14 +29,27 @@ from ego_perception.weights import (
 from ego_perception.weights.manifest import MANIFEST_NAME, MAX_BYTES
 from ego_perception.weights.official import OFFICIAL
 
+if TYPE_CHECKING:
+    import torch
+
 app = typer.Typer(add_completion=False)
 
 ACTIONS: Final = ("list", "verify", "export", "import", "enter")
+Export: TypeAlias = "tuple[torch.nn.Module, Sequence[tuple[int, ...]], tuple[str, ...], tuple[str, ...]]"
+"""Network, shapes of its inputs, names of inputs and outputs."""
 _INPUTS: Final = {
     "reconstruction-depth": "one RGB image of any size and shape, resized to about 128x96; gives log depth divided by the "
-    "focal ratio, its Laplace scale, the log focal ratio and its Laplace scale (ego_perception/reconstruction/model.py)"
+    "focal ratio, its Laplace scale, the log focal ratio and its Laplace scale (ego_perception/reconstruction/model.py)",
+    "hand-segmentation": "one RGB image, resized to a width of 256, and the hand mask of the frame before or zeros; gives "
+    "scores of six classes (ego_perception/hand_removal/segmentation/model.py)",
+    "hand-removal-fill": "14 planes of a window around the hole (ego_perception/hand_removal/fill/sizes.py); gives the filled "
+    "picture, the painted part of it, and the trust in the remembered background",
 }
-
+_TASKS: Final = {
+    "reconstruction-depth": "reconstruction",
+    "hand-segmentation": "hand-segmentation",
+    "hand-removal-fill": "hand-fill",
+}
 
 _ACTION_HELP: Final = (
     "list; verify; export NAME -o FILE.onnx; import vidm|ldm-inpainting CHECKPOINT; enter FILE (for maintainers)."
@@ -94,18 +108,54 @@ def _find(name: str, models: Path | None) -> Path:
 
 def _export(path: Path, output: Path | None, size: str) -> None:
     """Write the network as ONNX for images of one shape."""
-    from ego_perception.reconstruction.network import INPUTS, OUTPUTS, load_network
-    from ego_perception.reconstruction.sizes import network_size
     from ego_perception.weights.onnx import export_onnx
 
     match = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", size)
     if match is None:
         raise ConfigError(f"size is '{size}'; write WIDTHxHEIGHT, such as 640x480")
-    model = load_network(path)
-    width, height = network_size(int(match[1]), int(match[2]), model.config.area)
+    kind = read_info(path).kind
+    if kind not in _EXPORTS:
+        raise WeightsError(f"{path} holds '{kind}' weights; only {', '.join(_EXPORTS)} can be exported")
+    model, shapes, inputs, outputs = _EXPORTS[kind](path, int(match[1]), int(match[2]))
+    height, width = shapes[0][2:]
     target = output or Path(f"{path.stem}-{width}x{height}.onnx")
-    export_onnx(model, target, [(1, 3, height, width)], INPUTS, OUTPUTS)
-    typer.echo(f"{target}: input 'image' (1, 3, {height}, {width}) float32 RGB in 0..1")
+    export_onnx(model, target, shapes, inputs, outputs)
+    words = ", ".join(f"'{name}' {shape}" for name, shape in zip(inputs, shapes, strict=True))
+    typer.echo(f"{target}: input {words} float32, images RGB in 0..1")
+
+
+def _depth_export(path: Path, width: int, height: int) -> Export:
+    from ego_perception.reconstruction.network import INPUTS, OUTPUTS, load_network
+    from ego_perception.reconstruction.sizes import network_size
+
+    model = load_network(path)
+    w, h = network_size(width, height, model.config.area)
+    return model, [(1, 3, h, w)], INPUTS, OUTPUTS
+
+
+def _segmenter_export(path: Path, width: int, height: int) -> Export:
+    from ego_perception.hand_removal.segmentation.network import INPUTS, OUTPUTS, load_network
+    from ego_perception.hand_removal.segmentation.sizes import input_size
+
+    model = load_network(path)
+    w, h = input_size(width, height, model.config.width)
+    return model, [(1, 3, h, w), (1, 1, h, w)], INPUTS, OUTPUTS
+
+
+def _fill_export(path: Path, width: int, height: int) -> Export:
+    from ego_perception.hand_removal.fill.network import INPUTS, OUTPUTS, load_network
+    from ego_perception.hand_removal.fill.sizes import PLANES, STRIDE
+
+    if width % STRIDE or height % STRIDE:
+        raise ConfigError(f"size is {width}x{height}; the fill network takes windows whose sides are multiples of {STRIDE}")
+    return load_network(path), [(1, PLANES, height, width)], INPUTS, OUTPUTS
+
+
+_EXPORTS: Final[dict[str, Callable[[Path, int, int], Export]]] = {
+    "reconstruction-depth": _depth_export,
+    "hand-segmentation": _segmenter_export,
+    "hand-removal-fill": _fill_export,
+}
 
 
 def _import(name: str, checkpoint: Path | None, output: Path | None) -> None:
@@ -147,7 +197,8 @@ def enter(path: Path, folder: Path) -> ManifestEntry:
 def _entry(info: WeightsInfo, path: Path) -> ManifestEntry:
     training, parameters = info.training, info.training["parameters"]
     seed, steps = parameters["trainer.seed"], parameters["trainer.steps"]
-    task = info.kind.split("-", maxsplit=1)[0]
+    rooms = training["rooms"] if "rooms" in training else training["clips"]
+    passes = f"{training['windows']} window" if "windows" in training else f"{training['images']} image"
     return ManifestEntry(
         name=info.kind,
         version=info.version,
@@ -156,9 +207,9 @@ def _entry(info: WeightsInfo, path: Path) -> ManifestEntry:
         sha256=sha256_of(path),
         licence="Apache-2.0",
         input=_INPUTS[info.kind],
-        command=f"ego train {task} --rooms {training['rooms']} --steps {steps} --seed {seed}",
+        command=f"ego train {_TASKS[info.kind]} --rooms {rooms} --steps {steps} --seed {seed}",
         seed=seed,
-        data=f"EgoSim, split train, {training['rooms']} rooms, {training['images']} image passes; metrics on split val",
+        data=f"EgoSim, split train, {rooms} rooms, {passes} passes; metrics on split val",
         commit=_commit(),
         metrics=info.metrics,
     )

@@ -21,6 +21,7 @@ from ego_perception.engine.config import Precision, TrainerConfig
 from ego_perception.engine.distributed import Workplace
 from ego_perception.engine.schedule import WeightAverage, learning_rate, make_optimizer
 from ego_perception.errors import ConfigError, EgoPerceptionError
+from ego_perception.weights.store import load_into, load_weights
 
 _log = logging.getLogger(__name__)
 
@@ -74,6 +75,17 @@ class Trainer:
         self.average = WeightAverage(self.model.state_dict(), config.ema_decay)
         self.step = 0
         self._interrupted = False
+
+    def start_from(self, path: Path) -> None:
+        """Begin with the weights of a file in place of the task's own.
+
+        Raises:
+            WeightsError: missing, damaged, or of another layout.
+        """
+        tensors, _ = load_weights(path)
+        load_into(self.model, tensors, path)
+        self.average = WeightAverage(self.model.state_dict(), self.config.ema_decay)
+        _log.info("begins with %s", path)
 
     def resume(self, *, override: bool = False) -> None:
         """Go on from the folder's checkpoint.

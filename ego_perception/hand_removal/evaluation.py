@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from ego_perception.data import Frame, FrameTruth
 from ego_perception.data.hand_removal import HandLabel, Provenance
 from ego_perception.errors import SourceError
-from ego_perception.hand_removal.background.plate import BackgroundConfig, BackgroundPlate
+from ego_perception.hand_removal.background.plate import Background, BackgroundConfig, BackgroundPlate
 from ego_perception.hand_removal.baselines import forgetful, navier_stokes, propagation_and_telea, telea
 from ego_perception.hand_removal.fill.painter import Painter
 from ego_perception.hand_removal.masks import MaskConfig, hole_of
@@ -71,23 +72,35 @@ class RemovalScores:
         """Share of the pixels marked OBSERVED that had been seen."""
         return self.truly_seen / max(self.marked_seen, 1)
 
+    def as_dict(self) -> dict[str, Any]:
+        """Everything, for JSON."""
+        return {
+            "frames": self.frames,
+            "hole_pixels": self.hole,
+            "provenance_precision": self.provenance_precision,
+            "coverage": self.coverage,
+            "methods": {name: score.row() for name, score in self.methods.items()},
+        }
+
     @property
     def coverage(self) -> float:
         """Share of the pixels that had been seen and are marked OBSERVED."""
         return self.truly_seen / max(self.seen, 1)
 
 
-def score_clip(frames: Iterable[Frame], painter: Painter, lonely: Painter, scores: RemovalScores) -> None:
+def score_clip(frames: Iterable[Frame], painters: tuple[Painter, Painter] | None, scores: RemovalScores) -> None:
     """Run all methods over one clip with the true hands as mask, and add to the scores.
 
     Args:
-        painter: of the estimator. lonely: another one, for the single-frame baseline.
+        painters: of the estimator, and another one for the single-frame baseline. None leaves both methods out; provenance is
+            then that of the remembered background.
 
     Raises:
-        SourceError: a frame lacks the truth that is needed.
+        SourceError: a frame lacks the truth that is needed, or the weights are unusable.
     """
     plate = BackgroundPlate(BackgroundConfig())
-    painter.reset()
+    if painters is not None:
+        painters[0].reset()
     seen_before: SeenBefore | None = None
     last: tuple[Mapping[str, Image], Mask, FrameTruth] | None = None
     for frame in frames:
@@ -98,18 +111,7 @@ def score_clip(frames: Iterable[Frame], painter: Painter, lonely: Painter, score
         hole = true_hole(truth, frame.size)
         seen = seen_before.add(truth.clean_depth, hole, truth.T_world_cam)
         background = plate.push(frame.rgb, hole, frame.stamp_ns)
-        painted = painter.paint(frame.rgb, hole, background)
-        lonely.reset()
-        alone = lonely.paint(frame.rgb, hole, forgetful(frame.rgb, hole))
-        assert painted is not None and alone is not None
-        outputs = {
-            OURS: painted.image,
-            "telea": telea(frame.rgb, hole),
-            "navier_stokes": navier_stokes(frame.rgb, hole),
-            "propagation_telea": propagation_and_telea(background, hole),
-            "single_frame_fill": alone.image,
-        }
-        marked = painted.provenance == Provenance.OBSERVED
+        outputs, marked = _outputs(frame.rgb, hole, background, painters)
         scores.frames += 1
         scores.hole, scores.seen = scores.hole + int(hole.sum()), scores.seen + int(seen.sum())
         scores.marked_seen += int(marked.sum())
@@ -123,6 +125,26 @@ def score_clip(frames: Iterable[Frame], painter: Painter, lonely: Painter, score
                 scores.methods[name].flicker_sum += change
                 scores.methods[name].flicker_count += count
         last = outputs, hole, truth
+
+
+def _outputs(
+    rgb: Image, hole: Mask, background: Background, painters: tuple[Painter, Painter] | None
+) -> tuple[dict[str, Image], Mask]:
+    """The picture of each method, and which pixels count as seen before."""
+    outputs = {
+        "telea": telea(rgb, hole),
+        "navier_stokes": navier_stokes(rgb, hole),
+        "propagation_telea": propagation_and_telea(background, hole),
+    }
+    if painters is None:
+        return outputs, background.observed
+    painter, lonely = painters
+    painted = painter.paint(rgb, hole, background)
+    lonely.reset()
+    alone = lonely.paint(rgb, hole, forgetful(rgb, hole))
+    if painted is None or alone is None:
+        raise SourceError("the fill network gave numbers that are not finite; train it anew")
+    return {OURS: painted.image, **outputs, "single_frame_fill": alone.image}, painted.provenance == Provenance.OBSERVED
 
 
 def true_hole(truth: FrameTruth, size: tuple[int, int]) -> Mask:

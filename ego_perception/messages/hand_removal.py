@@ -46,6 +46,11 @@ class RemovalTopic(enum.Enum):
         """Full ROS type name."""
         return _TYPES.get(self, "sensor_msgs/msg/Image")
 
+    @property
+    def is_latched(self) -> bool:
+        """True for slow state; nothing here is."""
+        return False
+
 
 _TYPES: Final = {
     RemovalTopic.COMPRESSED: "sensor_msgs/msg/CompressedImage",

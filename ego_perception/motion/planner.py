@@ -89,6 +89,7 @@ class Planner:
     def add(self, task: ask.Task) -> None:
         """Plan one more task."""
         self._do(task)
+        self.label("sit" if self.is_seated else "stand")
         self.score.end_s = self.t
 
     @property

@@ -212,7 +212,7 @@ class RecorderNodeConfig:
     autostart: bool = param(False, "Configure and activate without a lifecycle manager.", apply=Apply.READ_ONLY)
     path: str = param("", "Result folder; an earlier result in it is replaced.")
     reconstruction: str = param("reconstruction", "Name of the reconstruction node whose topics are recorded.")
-    hand_removal: str = param("", "Name of the hand removal node whose topics are recorded as well; empty: none.")
+    hand_removal: str = param("hand_removal", "Name of the hand removal node to record beside it; empty: none.")
     transport: str = param("raw", "Listen to `image` or to `image/compressed`.", choices=("raw", "compressed"))
     reliability: str = param(
         "best_effort",

@@ -118,6 +118,8 @@ class ReconstructionNode(EgoLifecycleNode[ReconstructionNodeConfig]):
             rectified=config.input.rectified,
             estimate_intrinsics=config.input.intrinsics == "estimate",
             ignore_mask=config.input.ignore_mask,
+            ignore_mask_wait_s=config.input.ignore_mask_wait_s,
+            ignore_mask_age_s=config.input.ignore_mask_age_s,
             optical_frame=config.frames.optical or "camera_optical_frame",
         )
         self._input = ImageInput(self, options, pipeline.submit, scope)

@@ -12,6 +12,8 @@ before can be read at any time. It publishes only its state, and subscribes, wit
 | `reconstruction/odom` | nav_msgs/Odometry |
 | `reconstruction/map_points` | sensor_msgs/PointCloud2 |
 | `reconstruction/status` | ego_msgs/NodeStatus |
+| `hand_removal/image`, `hand_removal/hand_mask/image`, `hand_removal/provenance/image` | sensor_msgs/Image |
+| `hand_removal/status` | ego_msgs/NodeStatus |
 | `sim/depth/image`, `sim/pose` | sensor_msgs/Image, geometry_msgs/PoseStamped: ground truth |
 
 | publishes | type | QoS |
@@ -67,6 +69,7 @@ class RecorderNode(EgoLifecycleNode[RecorderNodeConfig]):
         """Open the result, then listen."""
         options = ListenerOptions(
             reconstruction=config.reconstruction,
+            hand_removal=config.hand_removal,
             compressed=config.transport == "compressed",
             reliable=config.reliability == "reliable",
             T_head_camera=mount_of(config.frames),

@@ -17,6 +17,8 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from ego_perception.data import FrameTruth, SceneEstimate
 from ego_perception.errors import CalibrationError
 from ego_perception.messages import SceneAssembler, SceneTopic, decode_depth, make_time, matrix_from_pose, stamp_ns_of
+from ego_perception.messages.hand_removal import RemovalTopic
+from ego_perception.messages.removal_assembler import LISTENED, RemovalAssembler
 from ego_perception.ros import qos
 from ego_perception.ros.factory import RclpyFactory, message_class
 from ego_perception.ros.frame_publisher import TRUTH_DEPTH_TOPIC, TRUTH_POSE_TOPIC
@@ -32,6 +34,7 @@ _TOPICS: Final = (
     SceneTopic.MAP_POINTS,
     SceneTopic.STATUS,
 )
+_Key = str | SceneTopic | RemovalTopic
 _QUEUE: Final = 500
 _STATUS_AGE_S: Final = 1.0
 """A status that comes later after the newest image speaks of the missing images, and not of a frame."""
@@ -46,12 +49,16 @@ class ListenerOptions:
         compressed: the image comes as JPEG or PNG on `image/compressed`.
         reliable: ask for the camera's streams reliably, which needs a reliable publisher; else some images may be missed.
         truth: also take ground truth, for evaluation.
+        hand_removal: name of the node whose outputs are put beside, relative to the listener's namespace; empty: none.
+        removal_age_s: where it said nothing about a frame yet, what it said about an older one serves up to this age.
     """
 
     reconstruction: str = "reconstruction"
     compressed: bool = False
     reliable: bool = False
     truth: bool = True
+    hand_removal: str = ""
+    removal_age_s: float = 0.0
     T_head_camera: NDArray[np.float64] | None = None
 
 
@@ -71,12 +78,13 @@ class SceneListener:
         self._options = options
         self._factory = RclpyFactory()
         self._assembler = SceneAssembler(T_head_camera=options.T_head_camera)
+        self._removal = RemovalAssembler(options.removal_age_s)
         self._depths: StampedBook[Any] = StampedBook()
         self._poses: StampedBook[Any] = StampedBook()
         self._newest_ns = 0
         self._image_s = time.monotonic()
         self._seen_failures: set[tuple[str, type[Exception]]] = set()
-        self._queue: BoundedQueue[tuple[str | SceneTopic, Any]] = BoundedQueue(QueuePolicy.ALL, _QUEUE)
+        self._queue: BoundedQueue[tuple[_Key, Any]] = BoundedQueue(QueuePolicy.ALL, _QUEUE)
         self._thread = threading.Thread(target=self._work, name="scene listener", daemon=True)
 
     @property
@@ -96,6 +104,9 @@ class SceneListener:
         for topic in _TOPICS:
             name = f"{self._options.reconstruction}/{topic.value}"
             self._subscribe(scope, message_class(topic.type_name), name, topic)
+        for removal in LISTENED if self._options.hand_removal else ():
+            name = f"{self._options.hand_removal}/{removal.value}"
+            self._subscribe(scope, message_class(removal.type_name), name, removal)
 
     def stop(self, timeout_s: float = 30.0) -> bool:
         """Write what has come, then close the sinks; True when that ended in time."""
@@ -109,7 +120,7 @@ class SceneListener:
     def _image_topic(self) -> str:
         return "image/compressed" if self._options.compressed else "image"
 
-    def _subscribe(self, scope: ExitStack, kind: type, name: str, key: str | SceneTopic) -> None:
+    def _subscribe(self, scope: ExitStack, kind: type, name: str, key: _Key) -> None:
         def take(message: Any) -> None:
             now = time.monotonic()
             if key == "image":
@@ -138,7 +149,10 @@ class SceneListener:
             except Exception as error:  # the other sinks must still be closed
                 self._fail(f"closing {sink.name}", error)
 
-    def _take(self, key: str | SceneTopic, message: Any) -> list[SceneEstimate]:
+    def _take(self, key: _Key, message: Any) -> list[SceneEstimate]:
+        if isinstance(key, RemovalTopic):
+            self._removal.add(key, message)
+            return []
         if isinstance(key, SceneTopic):
             if key is SceneTopic.STATUS:
                 # A status carries the node's clock; in a replay only the newest frame says when, in recorded time, it was sent.
@@ -162,7 +176,7 @@ class SceneListener:
 
     def _write(self, estimates: Sequence[SceneEstimate]) -> None:
         for assembled in estimates:
-            estimate = self._with_truth(assembled)
+            estimate = self._with_removal(self._with_truth(assembled))
             self.counters.processed += 1
             for sink in self._sinks:
                 try:
@@ -179,6 +193,11 @@ class SceneListener:
             None if depth is None else np.nan_to_num(decode_depth(depth)), None if pose is None else matrix_from_pose(pose)
         )
         return replace(estimate, frame=replace(estimate.frame, truth=truth))
+
+    def _with_removal(self, estimate: SceneEstimate) -> SceneEstimate:
+        if not self._options.hand_removal:
+            return estimate
+        return replace(estimate, hand_removal=self._removal.estimate_of(estimate.frame))
 
     def _fail(self, where: str, error: Exception) -> None:
         """Count a failure; the log has each kind once, as a full disk fails with every frame."""

@@ -1,4 +1,4 @@
-"""Shows what a reconstruction node publishes on a web page, live.
+"""Shows what a reconstruction node, and hand removal beside it, publish on a web page, live.
 
 Lifecycle node `viewer`. It serves while active and publishes only its state. It subscribes the topics listed in
 `recorder_node`, except ground truth.
@@ -16,7 +16,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, Final
 
 from ego_perception.data import TrackingState
 from ego_perception.messages import NodeFacts
@@ -27,6 +27,9 @@ from ego_perception.ros.diagnostics import Reporter
 from ego_perception.ros.lifecycle import EgoLifecycleNode
 from ego_perception.ros.process import run_node
 from ego_perception.viz.live import LiveViewer
+
+_REMOVAL_AGE_S: Final = 1.0
+"""Hand removal takes longer than the reconstruction; the page shows its newest picture."""
 
 
 class ViewerNode(EgoLifecycleNode[ViewerNodeConfig]):
@@ -47,6 +50,8 @@ class ViewerNode(EgoLifecycleNode[ViewerNodeConfig]):
             reconstruction=config.reconstruction,
             compressed=config.transport == "compressed",
             truth=False,
+            hand_removal=config.hand_removal,
+            removal_age_s=_REMOVAL_AGE_S,
             T_head_camera=mount_of(config.frames),
         )
         self._listener = SceneListener(self, [viewer], options)

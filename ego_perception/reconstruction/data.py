@@ -5,7 +5,6 @@ They come from a data set of clips (`data.clips`), rendered by `ego dataset`; im
 
 from __future__ import annotations
 
-import logging
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ego_perception.data.clips import Clip, ClipDataset
-from ego_perception.engine.seeding import generator_for
 from ego_perception.errors import SourceError
-
-_log = logging.getLogger(__name__)
 
 NEAR_M: Final = 0.1
 FAR_M: Final = 10.0
@@ -123,39 +119,6 @@ class DepthDataset:
         self._clips.close()
 
 
-class EpochSampler:
-    """Every frame once per epoch, in an order that depends on seed, epoch and number of frames only.
-
-    The position is explicit, so that a resumed run draws the same frames; new clips join at the start of an epoch.
-    """
-
-    def __init__(self, dataset: DepthDataset, seed: int) -> None:
-        self.dataset, self.seed = dataset, seed
-        self.epoch, self.position = -1, 0
-        self._order = torch.empty(0, dtype=torch.long)
-
-    def next(self, count: int) -> Tensor:
-        """The next `count` indices; a remainder too small for a batch is left out."""
-        if self.position + count > len(self._order):
-            self.dataset.rescan()
-            self.epoch, self.position = self.epoch + 1, 0
-            self._shuffle()
-            _log.info("epoch %d: %d images of %d rooms", self.epoch, len(self.dataset), len(self.dataset.names))
-        if count > len(self._order):
-            raise SourceError(f"{self.dataset.folder} holds {len(self._order)} images, fewer than a batch of {count}")
-        self.position += count
-        return self._order[self.position - count : self.position]
-
-    def _shuffle(self) -> None:
-        self._order = torch.randperm(len(self.dataset), generator=generator_for(self.seed, "order", self.epoch))
-
-    def restore(self, epoch: int, position: int) -> None:
-        """Go back to a position within an epoch of the dataset as it is now."""
-        self.epoch, self.position = epoch, position
-        if epoch >= 0:
-            self._shuffle()
-
-
 @dataclass(frozen=True)
 class Crop:
     """One window per image, in pixels of the stored images: (B,) each.
@@ -224,37 +187,3 @@ def cut(images: Tensor, depth: Tensor, focal: Tensor, crop: Crop, size: tuple[in
     metres = functional.grid_sample(depth[:, None], coarse, mode="nearest", padding_mode="border", align_corners=False)[:, 0]
     log_focal = (focal / (2.0 * (crop.half_width * crop.half_height).sqrt())).log().to(images.device)
     return DepthBatch(resampled, metres.clamp(NEAR_M, FAR_M).log() - log_focal[:, None, None], log_focal)
-
-
-def change_look(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Change colours, contrast, shading, sharpness and noise at random, so that simulated looks are not learnt by heart.
-
-    Args:
-        images: (B, 3, H, W) in 0..1.
-        generator: on the CPU, wherever the images are, so that every device sees the same changes.
-    """
-    count, size, device = len(images), images.shape[-2:], images.device
-
-    def uniform(low: float, high: float, *shape: int) -> Tensor:
-        return low + (high - low) * torch.rand(count, *(shape or (1, 1, 1)), generator=generator).to(device)
-
-    def chance(share: float) -> Tensor:
-        return (torch.rand(count, 1, 1, 1, generator=generator) < share).float().to(device)
-
-    def smooth(low: float, high: float, channels: int) -> Tensor:
-        return functional.interpolate(uniform(low, high, channels, 3, 4), size, mode="bicubic", align_corners=False)
-
-    if float(torch.rand(1, generator=generator)) < 0.25:
-        images = images[:, torch.randperm(3, generator=generator)]
-    images = (images + 1e-3) ** uniform(0.6, 1.6)
-    grey = images.mean(1, keepdim=True)
-    images = grey + (images - grey) * uniform(0.0, 1.4)
-    images = images * uniform(0.75, 1.3, 3, 1, 1) * smooth(0.7, 1.3, 1)
-    images = images + smooth(0.0, 0.25, 3) * uniform(0.0, 1.0)
-    blurred = functional.avg_pool2d(images, 3, 1, 1, count_include_pad=False)
-    images = torch.lerp(images, blurred, uniform(0.0, 1.0) * chance(0.5))
-    if float(torch.rand(1, generator=generator)) < 0.2:  # a cheap lens or a small picture enlarged
-        small = functional.avg_pool2d(images, 2)
-        images = torch.lerp(images, functional.interpolate(small, size, mode="bilinear", align_corners=False), chance(0.6))
-    noise = torch.randn(images.shape, generator=generator).to(device) * uniform(0.0, 0.25).square()
-    return (images + noise).clamp(0.0, 1.2)

@@ -14,15 +14,15 @@ from torch import Tensor, nn
 
 from ego_perception.engine import TrainerConfig
 from ego_perception.engine.distributed import Workplace
+from ego_perception.engine.sampling import EpochSampler
 from ego_perception.engine.seeding import derived_seed, generator_for
+from ego_perception.nn.look import change_look
 from ego_perception.parameters import Apply, group, param, to_dict
 from ego_perception.reconstruction.data import (
     FAR_M,
     NEAR_M,
     DepthBatch,
     DepthDataset,
-    EpochSampler,
-    change_look,
     cut,
     random_crop,
     whole_image,
@@ -63,7 +63,8 @@ class DepthTrainTask:
     def __init__(self, network: NetworkConfig, config: DepthTrainConfig, data: Path) -> None:
         self.network, self.config, self.data = network, config, data
         self.seed = config.trainer.seed
-        self.sampler = EpochSampler(DepthDataset(data / "train"), self.seed)
+        self.dataset = DepthDataset(data / "train")
+        self.sampler = EpochSampler(self.dataset, self.seed)
         self.validation = held_out_batches(DepthDataset(data / "val"), network.area, config.validation_images)
 
     def build_model(self) -> DepthNetwork:
@@ -83,8 +84,8 @@ class DepthTrainTask:
         draw = float(torch.rand(1, generator=generator_for(self.seed, "aspect", step)))
         aspect = ASPECTS[0][0] if draw < ASPECTS[0][1] else ASPECTS[1][0]
         size = network_size(round(1000 * aspect), 1000, area)
-        images, depth, focal = self.sampler.dataset.gather(indices)
-        crop = random_crop(len(images), self.sampler.dataset.image_size, size[0] / size[1], generator)
+        images, depth, focal = self.dataset.gather(indices)
+        crop = random_crop(len(images), self.dataset.image_size, size[0] / size[1], generator)
         sample = cut(images.to(workplace.device), depth.to(workplace.device), focal, crop, size)
         return sample._replace(images=change_look(sample.images, generator))
 
@@ -108,7 +109,7 @@ class DepthTrainTask:
                 "parameters": to_dict(self.config),
                 "steps": step,
                 "images": step * self.config.trainer.batch_size,
-                "rooms": len(self.sampler.dataset.names),
+                "rooms": len(self.dataset.names),
             },
             metrics={name: round(value, 4) for name, value in scores.items()},
         )
@@ -117,11 +118,12 @@ class DepthTrainTask:
 
     def state_dict(self) -> dict[str, Any]:
         """The clips in the order they were found, and the position in the epoch."""
-        return {"names": self.sampler.dataset.names, "epoch": self.sampler.epoch, "position": self.sampler.position}
+        return {"names": self.dataset.names, "epoch": self.sampler.epoch, "position": self.sampler.position}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take the same blocks in the same order, and go to the position."""
-        self.sampler = EpochSampler(DepthDataset(self.data / "train", list(state["names"])), self.seed)
+        self.dataset = DepthDataset(self.data / "train", list(state["names"]))
+        self.sampler = EpochSampler(self.dataset, self.seed)
         self.sampler.restore(state["epoch"], state["position"])
 
 

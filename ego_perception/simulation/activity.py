@@ -14,20 +14,21 @@ from ego_perception.body.state import forward_kinematics
 from ego_perception.errors import SimulationError
 from ego_perception.motion import Hold, Manner, MotionClip, Start
 from ego_perception.simulation import episodes
-from ego_perception.simulation.cast import Audience, join_in, plan_hand_over
+from ego_perception.simulation.cast import Audience, join_in, plan_hand_over, stay_on
 from ego_perception.simulation.config import EgoSimConfig
 from ego_perception.simulation.motion_world import MotionWorld, motion_world
 from ego_perception.simulation.mount import CameraMount, draw_mount, head_camera
-from ego_perception.simulation.rehearsal import Performer, perform
+from ego_perception.simulation.rehearsal import Performer, is_clean, perform
 from ego_perception.simulation.room import Room
 
 Array = NDArray[np.float64]
 Rng = np.random.Generator
 
-_HANDLESS, _LATE = 0.2, 0.5
-"""Shares of clips in which no hand comes before the camera, and in which one does late."""
+_HANDLESS, _IDLE_FIRST = 0.2, 0.3
+"""Shares of clips without hands before the camera, and of those that begin idly; the way to the work makes others late too."""
 _HAND_OVER = 0.2
 _ATTEMPTS = 12
+_TAKES = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +60,16 @@ def plan_activity(room: Room, config: EgoSimConfig) -> Activity:
     """
     rng = np.random.default_rng([config.seed, 4])
     world, model = motion_world(room), load_body()
+    for _ in range(_TAKES):
+        activity = _take(rng, world, model, config)
+        if all(is_clean(world, model, clip) for clip in (activity.wearer, *activity.others)):
+            return activity
+    raise SimulationError(f"no lawful movement was found for seed {config.seed} in {_TAKES} tries; choose another seed")
+
+
+def _take(rng: Rng, world: MotionWorld, model: BodyModel, config: EgoSimConfig) -> Activity:
+    """Plan everybody once."""
+    room = world.room
     betas = _draw_shape(rng)
     mount = draw_mount(rng, model, betas)
     # Clips begin in the middle of something; short ones would otherwise all show its beginning.
@@ -67,7 +78,10 @@ def plan_activity(room: Room, config: EgoSimConfig) -> Activity:
     wanted, least = _how_many(rng, config)
     wearer, guest = _plan_wearer(rng, world, model, betas, mount, total, hand_over=wanted > 0)
     audience = Audience(wearer, mount, config.camera.fov_rad[0], before, total)
-    others = [guest] if guest is not None else []
+    others: list[Performer] = []
+    if guest is not None:
+        stay_on(rng, guest, audience)
+        others.append(guest)
     while len(others) < wanted:
         person = join_in(rng, world, model, _draw_shape(rng), audience, others)
         if person is None:
@@ -106,7 +120,14 @@ def _draw_manner(rng: Rng, mount: CameraMount | None) -> Manner:
 
 
 def _plan_wearer(
-    rng: Rng, world: MotionWorld, model: BodyModel, betas: Array, mount: CameraMount, total: float, *, hand_over: bool
+    rng: Rng,
+    world: MotionWorld,
+    model: BodyModel,
+    betas: Array,
+    mount: CameraMount,
+    total: float,
+    *,
+    hand_over: bool,
 ) -> tuple[Performer, Performer | None]:
     """The wearer, and the person who hands something over where that is the plot."""
     plot = float(rng.random())
@@ -115,14 +136,17 @@ def _plan_wearer(
         if pair is not None:
             _fill(rng, pair[0], total, hands=1.0)
             return pair
-    person = _place_wearer(rng, world, model, betas, mount, early=plot > _HANDLESS + _LATE)
+    person = _place_wearer(rng, world, model, betas, mount, early=plot > _HANDLESS + _IDLE_FIRST)
     if plot < _HANDLESS:
         _fill(rng, person, total, hands=0.0)
         return person, None
-    if plot < _HANDLESS + _LATE:
-        _fill(rng, person, float(rng.uniform(0.15, 0.35)) * total, hands=0.0)
-    if not episodes.work(rng, person):
-        episodes.touch(rng, person)
+    if plot < _HANDLESS + _IDLE_FIRST:
+        # Long walks would leave no time for the hands; the way to the work is one.
+        (episodes.stand_still if rng.random() < 0.5 else episodes.look_around)(rng, person)
+    # Where nothing is in reach, people at least talk with their hands.
+    for bring_hands_up in (episodes.work, episodes.touch, episodes.talk):
+        if bring_hands_up(rng, person):
+            break
     _fill(rng, person, total, hands=1.0)
     return person, None
 

@@ -113,7 +113,7 @@ def join_in(
         person = role(rng, _Stage(world, model, betas, audience, company))
         if person is None:
             continue
-        _linger(rng, person, audience)
+        linger(rng, person, audience)
         clip = person.clip(audience.until_s)
         if not person.is_lawful(clip, person.planner):
             continue
@@ -223,7 +223,7 @@ def _talk(rng: Rng, person: Performer, audience: Audience) -> None:
     person.rehearse(ask.Gesture(float(rng.uniform(2.0, 4.0)), look))
 
 
-def _linger(rng: Rng, person: Performer, audience: Audience) -> None:
+def linger(rng: Rng, person: Performer, audience: Audience) -> None:
     """Go on until the end of the clip."""
     failures = 0
     while person.planner.t < audience.until_s and failures < 4:
@@ -239,6 +239,12 @@ def _linger(rng: Rng, person: Performer, audience: Audience) -> None:
         failures += int(person.planner.t == before)
 
 
+def stay_on(rng: Rng, guest: Performer, audience: Audience) -> None:
+    """Let the person who handed something over go on with something else."""
+    guest.company = (Company(audience.frames.positions, may_touch=True),)
+    linger(rng, guest, audience)
+
+
 def plan_hand_over(
     rng: Rng, world: MotionWorld, model: BodyModel, shapes: tuple[Array, Array], manners: tuple[Manner, Manner]
 ) -> tuple[Performer, Performer] | None:
@@ -251,7 +257,7 @@ def plan_hand_over(
         there = here + MEETING_M * forward
         gap = points - here
         bearing = np.abs((np.arctan2(gap[:, 1], gap[:, 0]) - heading + math.pi) % (2 * math.pi) - math.pi)
-        far = np.flatnonzero((bearing < 0.8) & (np.hypot(gap[:, 0], gap[:, 1]) > 1.6))
+        far = np.flatnonzero((bearing < 0.8) & (np.abs(np.hypot(gap[:, 0], gap[:, 1]) - 2.1) < 0.6))
         if not len(far) or not world.is_clear(there, 0.3) or not world.is_reachable(there):
             continue
         thing = things[int(rng.integers(len(things)))]

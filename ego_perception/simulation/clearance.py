@@ -22,7 +22,7 @@ from ego_perception.simulation.surface import Surface
 
 Array = NDArray[np.float64]
 
-SKIN_POINTS = 420
+SKIN_POINTS, HAND_POINTS = 520, 160
 HAND_JOINTS = tuple(joint_index(f"{side}_{name}") for side in ("left", "right") for name in ("wrist", "hand"))
 
 
@@ -141,19 +141,26 @@ class Skin:
 
 def skin_of(model: BodyModel, betas: Array, count: int | None = SKIN_POINTS) -> Skin:
     """Choose points of a shape's mesh as far from one another as possible; None takes every vertex."""
-    chosen = np.arange(len(model.v_template)) if count is None else _spread(model, count)
+    chosen = np.arange(len(model.v_template)) if count is None else _chosen(model, count)
     is_hand = np.isin(model.weights[chosen].argmax(axis=1), HAND_JOINTS)
     return Skin(model.shaped(betas)[chosen], model.weights[chosen], is_hand, model.rest_joints(betas))
 
 
 @functools.lru_cache(maxsize=4)
-def _spread(model: BodyModel, count: int) -> NDArray[np.int64]:
-    vertices = model.v_template
-    chosen = [int(vertices[:, 1].argmin())]
-    distance = np.linalg.norm(vertices - vertices[chosen[0]], axis=1)
-    while len(chosen) < count:
+def _chosen(model: BodyModel, count: int) -> NDArray[np.int64]:
+    """Vertices all over the body, and more on the hands, which are thin and come near to things."""
+    hands = np.flatnonzero(np.isin(model.weights.argmax(axis=1), HAND_JOINTS))
+    everywhere = _spread(model.v_template, count)
+    return np.unique(np.concatenate([everywhere, hands[_spread(model.v_template[hands], HAND_POINTS)]]))
+
+
+def _spread(points: Array, count: int) -> NDArray[np.int64]:
+    """Rows of points as far from one another as possible, greedily."""
+    chosen = [int(points[:, 1].argmin())]
+    distance = np.linalg.norm(points - points[chosen[0]], axis=1)
+    while len(chosen) < min(count, len(points)):
         chosen.append(int(distance.argmax()))
-        distance = np.minimum(distance, np.linalg.norm(vertices - vertices[chosen[-1]], axis=1))
+        distance = np.minimum(distance, np.linalg.norm(points - points[chosen[-1]], axis=1))
     return np.array(chosen)
 
 

@@ -53,7 +53,9 @@ class DatasetConfig:
 
     split: str = param("train", "Range of seeds: train 0-9999, val 10000-10499, test 10500-10999.", choices=tuple(SPLITS))
     views: str = param(
-        "walk", "walk: consecutive frames of a clip. random: unrelated views of one room.", choices=("walk", "random")
+        "walk",
+        "walk: consecutive frames of a clip. hands: those that show most of the wearer's hands. random: unrelated views.",
+        choices=("walk", "hands", "random"),
     )
     width: int = param(320, "Image width.", unit="px", ge=16, le=4096)
     height: int = param(240, "Image height.", unit="px", ge=16, le=4096)

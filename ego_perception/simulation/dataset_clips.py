@@ -14,6 +14,7 @@ from ego_perception.data import Frame, FrameTruth
 from ego_perception.parameters import to_dict
 from ego_perception.simulation.config import EgoSimConfig, PeopleConfig, PhotoConfig, ProductsConfig
 from ego_perception.simulation.dataset import DatasetConfig, RenderedClip
+from ego_perception.simulation.hand_views import start_with_hands
 from ego_perception.simulation.renderer import Renderer, Rendering
 from ego_perception.simulation.sim import EgoSim
 from ego_perception.simulation.textures import Rng
@@ -22,6 +23,8 @@ from ego_perception.simulation.viewpoints import random_viewpoint
 HARD_SHARE: Final = 0.65
 WALK_S: Final = 12.0
 """Length of the walk that a clip is cut out of, so that clips show its middle as often as its beginning."""
+HANDS_WALK_S: Final = 30.0
+"""The same where the stretch that shows most of the wearer's hands is taken."""
 NUM_EXTRA_VIEWS: Final = 2
 SCENE_POINTS: Final = 20_000
 """Most points of the static scene in a clip; all of them would take more room than its pictures."""
@@ -43,13 +46,16 @@ class SimClips:
         """Render the clip of a seed.
 
         Raises:
-            SimulationError: the room is impossible, or has no place for the people asked for.
+            SimulationError: the room is impossible, has no place for the people asked for, or shows no hands if `views` asks
+                for them.
         """
         sim_config, start = clip_config(seed, config)
         with EgoSim(sim_config) as sim:
             if config.views == "random":
                 frames = list(random_views(sim, np.random.default_rng([seed, _STREAM, 1]), config.frames_per_clip))
             else:
+                if config.views == "hands":
+                    start = start_with_hands(sim, config.frames_per_clip, start / len(sim))
                 frames = [sim.frame(start + i) for i in range(config.frames_per_clip)]
             scene = sim.scene_truth(0.06).thinned(SCENE_POINTS)
             return RenderedClip(frames, scene, {"config": to_dict(sim_config), "first_frame": start})
@@ -71,7 +77,8 @@ def clip_config(seed: int, config: DatasetConfig) -> tuple[EgoSimConfig, int]:
     low, high = config.fov_y_deg
     fov_y_deg = float(rng.uniform(low, high))
     share = float(rng.random())
-    num_walk_frames = max(config.frames_per_clip, math.floor(WALK_S * config.fps))
+    walk_s = HANDS_WALK_S if config.views == "hands" else WALK_S
+    num_walk_frames = max(config.frames_per_clip, math.floor(walk_s * config.fps))
     wanted = set(config.products)
     products = ProductsConfig(
         **{name: name in wanted for name in ("clean", "background", "flow", "bodies", "vertices")},
@@ -85,8 +92,8 @@ def clip_config(seed: int, config: DatasetConfig) -> tuple[EgoSimConfig, int]:
         fov_y_deg=fov_y_deg,
         fps=config.fps,
         duration_s=num_walk_frames / config.fps,
-        people=PeopleConfig(wearer=config.views == "walk"),
-        products=products if config.views == "walk" else ProductsConfig(bodies=False),
+        people=PeopleConfig(wearer=config.views != "random"),
+        products=products if config.views != "random" else ProductsConfig(bodies=False),
         photo=random_photo(rng) if config.photo == "mix" else PhotoConfig(),
     )
     return sim_config, int(share * (num_walk_frames - config.frames_per_clip + 1))

@@ -53,7 +53,7 @@ def work(rng: Rng, person: Performer) -> bool:
     if p.work.held or not options:
         return False
     nearness = np.array([np.hypot(*(w.place - p.place)) for w, _ in options])
-    order = np.argsort(nearness + rng.uniform(0.0, 2.5, len(options)))
+    order = np.argsort(nearness + rng.uniform(0.0, 0.8, len(options)))
     for k in order[:4]:
         place, thing = options[int(k)]
         T = person.poses.get(thing.id, thing.T_world_object)
@@ -96,6 +96,11 @@ def touch(rng: Rng, person: Performer) -> bool:
     hand = 0 if (side > 0 and 0 in hands) or 1 not in hands else 1
     tasks = walk_to(rng, person, place.place, place.heading)
     return person.rehearse(*tasks, ask.Reach(hand, point, hold_s=float(rng.uniform(0.3, 1.0))))
+
+
+def talk(rng: Rng, person: Performer) -> bool:
+    """Speak with both hands."""
+    return person.rehearse(ask.Gesture(float(rng.uniform(2.0, 4.0)), gaze=(Gaze(pitch_rad=-0.35),)))
 
 
 def sit(rng: Rng, person: Performer) -> bool:

@@ -22,7 +22,7 @@ from ego_perception.simulation.motion_world import MotionWorld
 
 Array = NDArray[np.float64]
 
-FIXED_M, MOVABLE_M = 0.008, 0.03
+FIXED_M, MOVABLE_M, FINAL_M = 0.006, 0.03, 0.009
 """How deep skin may be in fixed things and in small ones; the stated law is 10 mm, and not all of the skin is checked."""
 LIMIT_RAD = math.radians(3.0)
 APART_M, TRUNKS_APART_M = 0.17, 0.5
@@ -113,9 +113,10 @@ class Performer:
     def _keeps_apart(self, joints: Array, first: int, rate: float) -> bool:
         for other in self.company:
             every = max(1, round(rate / CHECK_HZ))
-            known = other.joints[:: round(RATE_HZ / rate)]
-            end = min(len(joints), len(known))
-            a, b = joints[first:end:every], known[first:end:every]
+            a = joints[first::every]
+            # Whoever has no more plans stays where he is.
+            at = np.arange(first, len(joints), every) * round(RATE_HZ / rate)
+            b = other.joints[np.minimum(at, len(other.joints) - 1)]
             if not len(a):
                 continue
             if np.linalg.norm(a[:, 0, :2] - b[:, 0, :2], axis=1).min() < TRUNKS_APART_M:
@@ -135,3 +136,12 @@ def perform(
     planner = Planner(physique, Script(start, (), manner))
     person = Performer(world, physique, skin_of(model, betas), planner, company=tuple(company))
     return person if person.is_lawful(compose(planner.score, duration_s=0.2), planner) else None
+
+
+def is_clean(world: MotionWorld, model: BodyModel, clip: MotionClip) -> bool:
+    """The last word on a finished clip: every vertex and every sample, where rehearsals look at some."""
+    if joint_excess(clip.rotations).max() > LIMIT_RAD:
+        return False
+    held = {hold.object_id for hold in clip.holds}
+    solids = world.solids.without(m.instance for m in world.room.movables if m.id in held)
+    return sinking(clip, skin_of(model, clip.betas, None), solids, rate_hz=CHECK_HZ).fixed < FINAL_M

@@ -102,6 +102,23 @@ class ResultContent:
         """(h, w) in 0..1, or None."""
         return self._load("confidence", self.reader.confidence, frame)
 
+    def hand_free(self, frame: FrameRecord) -> Picture | None:
+        """(H, W, 3) RGB picture without hands, or None."""
+        return self._load("hand_free", self.reader.hand_free, frame)
+
+    def hand_mask(self, frame: FrameRecord) -> NDArray[np.uint8] | None:
+        """(H, W) `HandLabel` values, or None."""
+        return self._load("hand_mask", self.reader.hand_mask, frame)
+
+    def provenance(self, frame: FrameRecord) -> NDArray[np.uint8] | None:
+        """(H, W) `Provenance` values, or None."""
+        return self._load("provenance", self.reader.provenance, frame)
+
+    @property
+    def has_reconstruction(self) -> bool:
+        """Reconstruction was among the tasks of the run."""
+        return "reconstruction" in self.reader.run.get("tasks", ["reconstruction"])
+
     @cached_property
     def cloud(self) -> tuple[NDArray[np.float32], Picture]:
         """(N, 3) fused points in world metres and their colours; empty where there are none."""

@@ -17,9 +17,10 @@ import numpy as np
 import viser
 from numpy.typing import NDArray
 
-from ego_perception.data import SceneEstimate
+from ego_perception.data import SceneEstimate, TrackingState
 from ego_perception.geometry import PinholeCamera, transform_points
 from ego_perception.viz import nodes
+from ego_perception.viz.hands import overlay_hands, overlay_provenance
 from ego_perception.viz.pictures import Picture, colour_confidence, colour_depth, depth_range
 from ego_perception.viz.result_view import status_line
 from ego_perception.viz.server import address, start_server, stop_server
@@ -173,11 +174,14 @@ class _LivePage:
         self._follow = server.gui.add_checkbox("Follow camera", True)
         self._image = server.gui.add_image(nodes.panel_picture(None), format="jpeg")
         self._depth = server.gui.add_image(nodes.side_by_side(None, None), label="Depth, confidence", format="jpeg")
+        self._hands: viser.GuiImageHandle | None = None
+        self._hands_status: viser.GuiHtmlHandle | None = None
 
     def show(self, estimate: SceneEstimate, keyframes: list[tuple[int, _Keyframe]], path: NDArray[np.float64]) -> None:
         self._status.content = status_line(estimate.state, estimate.reason, f"frame {estimate.frame.index}")
         self._image.image = nodes.panel_picture(estimate.frame.rgb)
         self._show_depth(estimate)
+        self._show_hands(estimate)
         self._show_clouds(keyframes)
         self._show_path(path)
         T = estimate.T_world_cam
@@ -198,6 +202,23 @@ class _LivePage:
         self._depth.image = nodes.side_by_side(
             None if depth is None else colour_depth(depth, *(self._limits or (0.5, 5.0))),
             None if confidence is None else colour_confidence(confidence, depth),
+        )
+
+    def _show_hands(self, estimate: SceneEstimate) -> None:
+        """Hands marked beside the view without them, from the first frame on that has either."""
+        removed = estimate.hand_removal
+        if removed is None:
+            return
+        if self._hands is None or self._hands_status is None:
+            self._hands_status = self._server.gui.add_html("")
+            label = "Hands marked, without hands (blue seen earlier, orange made up)"
+            self._hands = self._server.gui.add_image(nodes.side_by_side(None, None), label=label, format="jpeg")
+        age_s = (estimate.frame.stamp_ns - removed.frame.stamp_ns) * 1e-9
+        late = f", {age_s:.1f} s earlier" if age_s > 0 else ""
+        self._hands_status.content = status_line(TrackingState(int(removed.state)), removed.reason, f"hand removal{late}")
+        self._hands.image = nodes.side_by_side(
+            overlay_hands(removed.frame.rgb, removed.hand_mask),
+            None if removed.image is None else overlay_provenance(removed.image, removed.provenance),
         )
 
     def _show_clouds(self, keyframes: list[tuple[int, _Keyframe]]) -> None:

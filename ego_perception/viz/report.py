@@ -20,6 +20,7 @@ from ego_perception.runtime.latency import StageLatency
 from ego_perception.viz import plots
 from ego_perception.viz.content import ResultContent
 from ego_perception.viz.figures import humanise, key_figures, leaves, number
+from ego_perception.viz.hands import removal_frames
 from ego_perception.viz.pictures import (
     Picture,
     colour_confidence,
@@ -31,6 +32,7 @@ from ego_perception.viz.pictures import (
     fit_width,
 )
 from ego_perception.viz.renderings import render_views
+from ego_perception.viz.report_hands import hand_removal_body
 from ego_perception.viz.report_style import CSS
 
 _STRIP_ROWS: Final = 8
@@ -65,8 +67,10 @@ def write_report(out: Path) -> Path:
 def build_report(content: ResultContent) -> str:
     """The whole page as text."""
     sections: tuple[Callable[[ResultContent], str], ...] = (
-        _views, _key_figures, _path_and_errors, _strip, _states, _timing, _configuration, _reproduce,
+        _views, _key_figures, _path_and_errors, _strip, _hand_removal, _states, _timing, _configuration, _reproduce,
     )  # fmt: skip
+    if not content.has_reconstruction:
+        sections = (_hand_removal, _states, _timing, _configuration, _reproduce)
     below = [section(content) for section in sections]
     # The header comes last: only now is known which pictures could not be read.
     body = "\n".join([_header(content), *below])
@@ -96,9 +100,15 @@ def _header(content: ResultContent) -> str:
     notes = "".join(f'<p class="note">{escape(note)}</p>' for note in _missing(content))
     return (
         f"<header><h1>{escape(_source(content))}</h1>"
-        '<p class="soft">Scene reconstruction from one head-mounted camera</p>'
+        f'<p class="soft">{_subject(content)} from one head-mounted camera</p>'
         f'<div class="chips">{marks}</div>{_ribbon(content)}</header>{notes}'
     )
+
+
+def _subject(content: ResultContent) -> str:
+    if not content.has_reconstruction:
+        return "Hand removal"
+    return "Scene reconstruction and hand removal" if removal_frames(content) else "Scene reconstruction"
 
 
 def _ribbon(content: ResultContent) -> str:
@@ -121,9 +131,9 @@ def _missing(content: ResultContent) -> list[str]:
         notes.append(f"The run did not finish ({status}). This page shows what was written up to then.")
     if not content.frames:
         notes.append("No frame was kept.")
-    if content.paths is None:
+    if content.paths is None and content.has_reconstruction:
         notes.append("No camera pose was found, so there is no camera path.")
-    if len(content.cloud[0]) == 0:
+    if len(content.cloud[0]) == 0 and content.has_reconstruction:
         notes.append("No point was fused, so there is no picture of the cloud.")
     if content.num_maps > 1:
         notes.append(f"Tracking had to start {content.num_maps} maps; they share no world, and the cloud shows the largest.")
@@ -243,6 +253,11 @@ def _scales(content: ResultContent, has_truth: bool) -> str:
     )
     note = " True depth is shown in the estimate's scale." if has_truth else ""
     return f'<div class="scales">{parts}<span>Grey checker: no value.{note}</span></div>'
+
+
+def _hand_removal(content: ResultContent) -> str:
+    body = hand_removal_body(content)
+    return _section("Hand removal", body) if body else ""
 
 
 def _states(content: ResultContent) -> str:

@@ -19,6 +19,7 @@ from ego_perception.data.result import FrameRecord
 from ego_perception.viz import nodes
 from ego_perception.viz.content import ResultContent
 from ego_perception.viz.figures import key_figures
+from ego_perception.viz.hands import overlay_hands, overlay_provenance, removal_frames
 from ego_perception.viz.pictures import colour_confidence, colour_depth
 from ego_perception.viz.plots import STATE_COLOURS
 from ego_perception.viz.result_scene import ResultScene
@@ -104,6 +105,10 @@ class ResultView:
         with gui.add_folder("Frame"):
             self._image = gui.add_image(nodes.panel_picture(None), format="jpeg")
             self._depth = gui.add_image(nodes.side_by_side(None, None), label=legend, format="jpeg")
+            self._hands: viser.GuiImageHandle | None = None
+            if removal_frames(self._content):
+                label = "Hands marked, without hands (blue seen earlier, orange made up)"
+                self._hands = gui.add_image(nodes.side_by_side(None, None), label=label, format="jpeg")
         with gui.add_folder("Show"):
             self._follow = gui.add_checkbox("Follow camera", False)
             toggles = [(name, gui.add_checkbox(name, True)) for name in self._scene.layers]
@@ -139,6 +144,12 @@ class ResultView:
             None if depth is None else colour_depth(depth, *self._content.depth_limits),
             None if confidence is None else colour_confidence(confidence, depth),
         )
+        if self._hands is not None:
+            image, free = self._content.image(frame), self._content.hand_free(frame)
+            self._hands.image = nodes.side_by_side(
+                None if image is None else overlay_hands(image, self._content.hand_mask(frame)),
+                None if free is None else overlay_provenance(free, self._content.provenance(frame)),
+            )
 
 
 def status_line(state: TrackingState, reason: str, where: str = "") -> str:

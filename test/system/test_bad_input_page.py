@@ -19,7 +19,8 @@ REQUIRED = (
     "change of resolution", "missing `camera_info`", "late `camera_info`", "another shape", "zero or impossible focal length",
     "duplicate", "jump backwards", "jump forwards", "bag in a loop", "bag without metadata", "cut short", "unknown types",
     "empty", "a video that is no video", "of another network", "unknown or out-of-range parameter", "parameter file", "--set",
-    "full disk", "unwritable output", "no subscribers", "a killed node",
+    "full disk", "unwritable output", "no subscribers", "a killed node", "no mask", "mask of another size", "all hole",
+    "no hole", "scene cut", "static camera", "a model that throws", "a model that hangs",
     "no GL back-end", "without free floor", "damaged, cut or lost clip",
     "full disk while a data set is written", "interrupted recording", "negative or zero sizes",
 )  # fmt: skip

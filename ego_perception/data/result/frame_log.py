@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ego_perception.data.hand_removal import HandRemovalEstimate
 from ego_perception.data.result.layout import write_atomic
 from ego_perception.data.result.record import FrameRecord
 from ego_perception.data.scene import SceneEstimate
@@ -71,6 +72,9 @@ class FrameLog:
         if truth is not None and truth.depth is not None:
             files["truth"] = f"{index:06d}.truth.png"
             self._picture(files["truth"], _to_millimetres(_nearest(truth.depth, size)))
+        removed = estimate.hand_removal
+        if removed is not None:
+            files |= self._save_hand_removal(index, removed)
         return FrameRecord(
             index,
             estimate.frame.stamp_ns,
@@ -81,7 +85,22 @@ class FrameLog:
             None if truth is None else truth.T_world_cam,
             files,
             estimate.map_id,
+            {} if removed is None else {"state": removed.state.name, "reason": removed.reason},
         )
+
+    def _save_hand_removal(self, index: int, removed: HandRemovalEstimate) -> dict[str, str]:
+        """Pictures at the size of the colour picture; of a withheld image there is at most the mask."""
+        files = {}
+        if removed.image is not None and removed.provenance is not None:
+            files["hand_free"] = f"{index:06d}.free.jpg"
+            bgr = _shrunk(np.ascontiguousarray(removed.image[..., ::-1]), cv2.INTER_AREA)
+            self._picture(files["hand_free"], bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+            files["provenance"] = f"{index:06d}.prov.png"
+            self._picture(files["provenance"], _shrunk(removed.provenance, cv2.INTER_NEAREST))
+        if removed.hand_mask is not None:
+            files["hand_mask"] = f"{index:06d}.hands.png"
+            self._picture(files["hand_mask"], _shrunk(removed.hand_mask, cv2.INTER_NEAREST))
+        return files
 
     def _picture(self, name: str, image: Any, parameters: list[int] | None = None) -> None:
         ok, data = cv2.imencode(Path(name).suffix, image, parameters or [cv2.IMWRITE_PNG_COMPRESSION, 1])
@@ -106,6 +125,14 @@ def _display_camera(camera: PinholeCamera) -> PinholeCamera:
     if camera.width <= _MAX_WIDTH:
         return camera
     return camera.resized(_MAX_WIDTH, max(1, round(camera.height * _MAX_WIDTH / camera.width)))
+
+
+def _shrunk(image: NDArray[np.uint8], interpolation: int) -> NDArray[np.uint8]:
+    height, width = image.shape[:2]
+    if width <= _MAX_WIDTH:
+        return image
+    size = (_MAX_WIDTH, max(1, round(height * _MAX_WIDTH / width)))
+    return np.asarray(cv2.resize(image, size, interpolation=interpolation), np.uint8)
 
 
 def _display_image(estimate: SceneEstimate) -> NDArray[np.uint8]:

@@ -99,6 +99,25 @@ class ResultReader:
             return None
         return read_image(self._path(record, "confidence"))[..., 0].astype(np.float32) / np.float32(255.0)
 
+    def hand_free(self, record: FrameRecord) -> NDArray[np.uint8] | None:
+        """(H, W, 3) RGB picture without hands; None where it was withheld or hands were not removed."""
+        if "hand_free" not in record.files:
+            return None
+        return np.ascontiguousarray(read_image(self._path(record, "hand_free"))[..., ::-1])
+
+    def hand_mask(self, record: FrameRecord) -> NDArray[np.uint8] | None:
+        """(H, W) `HandLabel` values; None without."""
+        return self._codes(record, "hand_mask")
+
+    def provenance(self, record: FrameRecord) -> NDArray[np.uint8] | None:
+        """(H, W) `Provenance` values of the picture without hands; None without."""
+        return self._codes(record, "provenance")
+
+    def _codes(self, record: FrameRecord, kind: str) -> NDArray[np.uint8] | None:
+        if kind not in record.files:
+            return None
+        return np.ascontiguousarray(read_image(self._path(record, kind))[..., 0])
+
     def _depth(self, record: FrameRecord, kind: str) -> NDArray[np.float32] | None:
         if kind not in record.files:
             return None

@@ -37,6 +37,7 @@ class RunRecord:
         status: running, finished, interrupted, or the error that ended the run.
         counters: frames received, processed, refused, failed and so on.
         command: what repeats the run, without its output folder; empty where verb and source say it.
+        tasks: what was run on each frame.
     """
 
     verb: str
@@ -47,6 +48,7 @@ class RunRecord:
     status: str = "running"
     counters: dict[str, Any] = field(default_factory=dict)
     command: str = ""
+    tasks: tuple[str, ...] = ("reconstruction",)
 
     def to_json(self) -> dict[str, Any]:
         """A plain mapping."""
@@ -62,8 +64,10 @@ class FrameRecord:
         state, reason: as in `SceneEstimate`.
         camera: pinhole of the depth picture (of the colour picture where there is no depth).
         T_world_cam, T_world_cam_truth: (4, 4) metres, or None. The truth is in the recording's own world.
-        files: `image`, and `depth`, `confidence`, `truth` where present; names inside the frames folder.
+        files: `image`, and `depth`, `confidence`, `truth`, `hand_free`, `hand_mask`, `provenance` where present; names inside
+            the frames folder.
         map_id: poses of different maps share no world.
+        hand_removal: `state` and `reason` as in `HandRemovalEstimate`; empty where hands were not removed.
     """
 
     index: int
@@ -75,6 +79,7 @@ class FrameRecord:
     T_world_cam_truth: Matrix | None = None
     files: dict[str, str] = field(default_factory=dict)
     map_id: int = 0
+    hand_removal: dict[str, str] = field(default_factory=dict)
 
     def to_line(self) -> str:
         """One line of JSON, without its end."""
@@ -90,6 +95,8 @@ class FrameRecord:
             "T_world_cam_truth": _to_list(self.T_world_cam_truth),
             "files": self.files,
         }
+        if self.hand_removal:
+            content["hand_removal"] = self.hand_removal
         return json.dumps(content, allow_nan=False)
 
     @classmethod

@@ -23,6 +23,7 @@ class Snapshot:
         rgb: (H, W, 3) uint8 in full size.
         grey: (h, w) uint8 in working size.
         hole: (h, w) bool, True where the background was hidden.
+        grown: (h, w) bool, the hole with the rim from which no pixel can be interpolated.
         gain: (3,) brightness of the camera when it was taken, relative to the first image.
     """
 
@@ -31,6 +32,7 @@ class Snapshot:
     rgb: Image
     grey: Image
     hole: NDArray[np.bool_]
+    grown: NDArray[np.bool_]
     gain: NDArray[np.float32]
 
 
@@ -85,10 +87,15 @@ class SnapshotStore:
     def offer_keyframe(self, snapshot: Snapshot) -> None:
         """Keep a snapshot for longer if the newest keyframe is old enough; of close pairs the younger gives way."""
         kept = self.keyframes
+        if not self._num_keyframes:
+            return
         if kept and snapshot.stamp_ns - kept[-1].stamp_ns < self._gap_ns:
             return
         self._keyframes[snapshot.id] = snapshot
         if len(self._keyframes) > self._num_keyframes:
+            if self._num_keyframes == 1:
+                del self._keyframes[kept[0].id]
+                return
             stamps = [k.stamp_ns for k in self.keyframes]
             # Dropping the one between the closest neighbours keeps the memory spread over time.
             spans = [stamps[i + 1] - stamps[i - 1] for i in range(1, len(stamps) - 1)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from ego_perception.hand_removal.background.exposure import gain_between
 from ego_perception.hand_removal.background.memory import Snapshot, SnapshotStore
+from ego_perception.hand_removal.background.pull_push import pull_push
 from ego_perception.hand_removal.background.recall import Recall
 from ego_perception.hand_removal.background.registration import Registrar, Registration
 from ego_perception.parameters import param
@@ -18,6 +20,7 @@ Image = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 
 _ERROR_SCALE = 20.0  # grey levels of photometric error that divide the confidence by e
+_RIM_PX = 3  # full-size pixels that a cubic sample reads beyond its own, and one for drift
 _STEP_CONFIDENCE = 0.998  # every frame through which a place is carried costs this much
 
 
@@ -82,6 +85,7 @@ class BackgroundPlate:
         self._recall.clear()
         self._places: _Places | None = None
         self._newest: Snapshot | None = None
+        self._filled: Image | None = None  # the newest image at working size, with the remembered background in its hole
 
     def push(self, rgb: Image, hole: Mask, stamp_ns: int) -> Background:
         """Take the next image.
@@ -95,8 +99,8 @@ class BackgroundPlate:
         small, small_hole = self._shrink(rgb, hole)
         before, is_cut = self._newest, False
         match = None
-        if before is not None and 0 < stamp_ns - before.stamp_ns <= self.config.max_gap_s * 1e9:
-            match = self._registrar.register(small, before.grey, small_hole, before.hole)
+        if before is not None and self._filled is not None and 0 < stamp_ns - before.stamp_ns <= self.config.max_gap_s * 1e9:
+            match = self._registrar.register(small, self._filled, small_hole, before.hole)
             is_cut = match is None and not small_hole.mean() > 0.8
         if is_cut:
             self.reset()
@@ -105,7 +109,8 @@ class BackgroundPlate:
             gain = before.gain * gain_between(rgb, before.rgb, match.flow, small_hole | before.hole)
         elif before is not None:
             gain = before.gain
-        now = Snapshot(0 if before is None else before.id + 1, stamp_ns, rgb, small, small_hole, gain)
+        grown = self._grow(small_hole, rgb.shape[1])
+        now = Snapshot(0 if before is None else before.id + 1, stamp_ns, rgb, small, small_hole, grown, gain)
         places = self._carry(now, match)
         self._fill_gaps(now, places)
         background = self._compose(now, hole, places, None if match is None else match.flow, is_cut=is_cut)
@@ -120,19 +125,25 @@ class BackgroundPlate:
         coarse = cv2.resize(hole.astype(np.float32), size, interpolation=cv2.INTER_AREA)
         return np.asarray(grey, np.uint8), np.asarray(coarse > 0.01)
 
+    def _grow(self, hole: Mask, full_width: int) -> Mask:
+        """The hole with its rim: what lies there is remembered too, for it is often hidden next and then cannot be sampled."""
+        radius = max(1, math.ceil(_RIM_PX * hole.shape[1] / full_width))
+        kernel = np.ones((2 * radius + 1, 2 * radius + 1), np.uint8)
+        return np.asarray(cv2.dilate(hole.astype(np.uint8), kernel) > 0)
+
     def _carry(self, now: Snapshot, match: Registration | None) -> _Places:
-        """Places of the hidden pixels, taken over from the image before."""
+        """Places of the hidden pixels and the rim, taken over from the image before."""
         places = _nowhere(now.hole.shape)
         if match is None or self._places is None or self._newest is None:
             return places
-        rows, cols = np.nonzero(now.hole)
+        rows, cols = np.nonzero(now.grown)
         at = np.stack([cols, rows], axis=1) + match.flow[rows, cols]
         h, w = now.hole.shape
         inside = (at[:, 0] >= 0) & (at[:, 0] <= w - 1) & (at[:, 1] >= 0) & (at[:, 1] <= h - 1)
         rows, cols, at = rows[inside], cols[inside], at[inside]
         near = np.round(at).astype(np.int64)
         r, c = near[:, 1], near[:, 0]
-        was_seen = ~self._newest.hole[r, c]
+        was_seen = ~self._newest.grown[r, c]
         old, step = self._places, _STEP_CONFIDENCE * np.exp(-match.error[rows, cols] / _ERROR_SCALE / 10)
         scale = np.array(self._scale(now), np.float32)
         direct = (at + 0.5) * scale - 0.5
@@ -165,7 +176,7 @@ class BackgroundPlate:
         h, w = gap.shape
         near = np.round(at).astype(np.int64)
         good = (near[:, 0] >= 0) & (near[:, 0] < w) & (near[:, 1] >= 0) & (near[:, 1] < h)
-        good[good] = ~keyframe.hole[near[good, 1], near[good, 0]]
+        good[good] = ~keyframe.grown[near[good, 1], near[good, 0]]
         rows, cols, at = rows[good], cols[good], at[good]
         places.id[rows, cols] = keyframe.id
         places.xy[rows, cols] = (at + 0.5) * np.array(self._scale(now), np.float32) - 0.5
@@ -200,16 +211,29 @@ class BackgroundPlate:
         self._store.add(now)
         self._store.offer_keyframe(now)
         self._places, self._newest = places, now
+        self._filled = _filled(now, background)
 
     def _bake(self, now: Snapshot, places: _Places, background: Background) -> None:
         """Let the oldest places point into the plate as drawn now, so that their snapshots may go."""
-        baked = Snapshot(-2 - now.id, now.stamp_ns, background.rgb, now.grey, np.zeros_like(now.hole), now.gain)
         places.id[~self._store.known(places.id)] = -1
-        rows, cols = np.nonzero(now.hole & (places.id != -1))
+        unknown = now.hole & (places.id == -1)
+        baked = Snapshot(-2 - now.id, now.stamp_ns, background.rgb, now.grey, unknown, unknown, now.gain)
+        rows, cols = np.nonzero(now.grown & (places.id != -1))
         self._store.replace_all(baked)
         places.id[rows, cols] = baked.id
         scale = np.array(self._scale(now), np.float32)
         places.xy[rows, cols] = (np.stack([cols, rows], axis=1) + 0.5) * scale - 0.5
+
+
+def _filled(now: Snapshot, background: Background) -> Image:
+    """The grey image with the remembered background in its hole, continued smoothly where nothing is known."""
+    if not now.hole.any():
+        return now.grey
+    height, width = now.grey.shape
+    drawn = cv2.resize(cv2.cvtColor(background.rgb, cv2.COLOR_RGB2GRAY), (width, height), interpolation=cv2.INTER_AREA)
+    known = cv2.resize((background.confidence > 0).astype(np.float32), (width, height), interpolation=cv2.INTER_AREA) > 0.99
+    smooth = pull_push(np.where(known, drawn, 0).astype(np.float32), known.astype(np.float32))
+    return np.asarray(np.where(known, drawn, np.clip(smooth, 0, 255)), np.uint8)
 
 
 def _nowhere(shape: tuple[int, ...]) -> _Places:

@@ -1,7 +1,8 @@
 """Where each pixel of an image comes from in another one, for the background only, also behind the hands.
 
-A homography is fitted to the flow of the visible background; what it does not explain (parallax, bending) is measured where it
-can be and continued smoothly behind the hands.
+A homography is fitted to tracked corners of the visible background. Dense flow measures what it does not explain (parallax,
+bending) between the aligned images, whose holes are filled alike first, so that moving hands do not drag their surroundings
+along; it is continued smoothly behind the hands.
 """
 
 from __future__ import annotations
@@ -15,12 +16,16 @@ from numpy.typing import NDArray
 from ego_perception.hand_removal.background.pull_push import pull_push
 
 Flow = NDArray[np.float32]
+Grey = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 
-_GRID = 6  # every n-th pixel goes into the fit
+_NUM_CORNERS, _CORNER_QUALITY, _CORNER_GAP_PX = 300, 0.005, 6
+_TRACK_WINDOW = (15, 15)
+_CLEARANCE_PX = 3  # from a hole, within which edges of hands disturb tracking
 _RANSAC_PX = 1.5
-_MIN_INLIERS = 12
+_MIN_INLIERS, _MIN_INLIER_SHARE = 12, 0.25
 _MAX_RESIDUAL_PX = 12.0
+_USUAL_RESIDUAL_PX = 2.0  # background moves less than this beyond the homography; more is likely something that moves itself
 _CONTRAST = 16.0  # grey levels of photometric error that halve the trust, roughly
 
 
@@ -47,44 +52,41 @@ class Registrar:
         self._dis.setUseSpatialPropagation(True)
 
     def register(
-        self,
-        grey: NDArray[np.uint8],
-        older: NDArray[np.uint8],
-        hole: Mask,
-        older_hole: Mask,
-        start: NDArray[np.float64] | None = None,
+        self, grey: Grey, older: Grey, hole: Mask, older_hole: Mask, start: NDArray[np.float64] | None = None
     ) -> Registration | None:
         """Register `grey` to `older`; None where too little background is seen in both.
 
         Args:
-            grey, older: (h, w) uint8.
+            grey, older: (h, w) uint8; what fills the older one's hole is taken for its background.
             hole, older_hole: (h, w) True where the background is hidden.
-            start: (3, 3) homography from the image to the older one, where they are far apart.
+            start: (3, 3) homography from the image to the older one, where they are far apart; found by tracking if None.
         """
-        base = _homography_flow(start, grey.shape) if start is not None else None
-        aligned = older if base is None else sample(older, base)
-        flow = np.asarray(self._dis.calc(grey, aligned, np.zeros((*grey.shape, 2), np.float32)), np.float32)
-        if base is not None:
-            flow = _compose(flow, base)
-        visible = ~hole & (sample(older_hole.astype(np.uint8), flow) == 0) & inside(flow)
-        H, inliers = _fit(flow, visible)
+        H, inliers = (start, 1.0) if start is not None else _track(grey, older, hole, older_hole)
         if H is None:
             return None
         smooth = _homography_flow(H, grey.shape)
+        aligned = sample(older, smooth, border=cv2.BORDER_REPLICATE)
+        filled = np.where(hole, aligned, grey)
+        residual = np.asarray(self._dis.calc(filled, aligned, np.zeros((*grey.shape, 2), np.float32)), np.float32)
+        flow = _compose(residual, smooth)
+        visible = ~hole & (sample(older_hole.astype(np.uint8), flow) == 0) & inside(flow)
+        if visible.sum() < _MIN_INLIERS:
+            return None
         error = np.abs(sample(older, flow).astype(np.float32) - grey)
         residual = flow - smooth
-        trust = visible & (error < 2 * _CONTRAST) & (np.abs(residual).max(axis=2) < _MAX_RESIDUAL_PX)
-        weight = trust.astype(np.float32) / (1 + (error / _CONTRAST) ** 2)
-        completed = pull_push(np.where(trust[..., None], residual, 0), weight)
+        length = np.abs(residual).max(axis=2)
+        trust = visible & (error < 2 * _CONTRAST) & (length < _MAX_RESIDUAL_PX)
+        weight = trust / ((1 + (error / _CONTRAST) ** 2) * (1 + (length / _USUAL_RESIDUAL_PX) ** 2))
+        completed = pull_push(np.where(trust[..., None], residual, 0), weight.astype(np.float32))
         error = pull_push(np.where(visible, error, 0), visible.astype(np.float32))
         return Registration(np.where(hole[..., None], smooth + completed, flow), error, inliers)
 
 
-def sample(image: NDArray[np.uint8], flow: Flow, interpolation: int = cv2.INTER_LINEAR) -> NDArray[np.uint8]:
-    """The older image as seen from the newer one; 0 outside."""
+def sample(image: Grey, flow: Flow, interpolation: int = cv2.INTER_LINEAR, border: int = cv2.BORDER_CONSTANT) -> Grey:
+    """The older image as seen from the newer one; 0 outside, unless another border is asked for."""
     map_xy = _grid(image.shape) + flow
     return np.asarray(
-        cv2.remap(image, map_xy[..., 0], map_xy[..., 1], interpolation, borderMode=cv2.BORDER_CONSTANT, borderValue=0), np.uint8
+        cv2.remap(image, map_xy[..., 0], map_xy[..., 1], interpolation, borderMode=border, borderValue=0), np.uint8
     )
 
 
@@ -113,15 +115,29 @@ def _compose(fine: Flow, base: Flow) -> Flow:
     return np.asarray(there, np.float32) + fine
 
 
-def _fit(flow: Flow, visible: Mask) -> tuple[NDArray[np.float64] | None, float]:
-    """A homography through the flow of the visible pixels, and the share of them that follow it."""
-    rows, cols = np.nonzero(visible[::_GRID, ::_GRID])
-    if len(rows) < _MIN_INLIERS:
+def _track(grey: Grey, older: Grey, hole: Mask, older_hole: Mask) -> tuple[NDArray[np.float64] | None, float]:
+    """The homography of the visible background from the image to the older one, and the share of corners that follow it."""
+    corners = cv2.goodFeaturesToTrack(grey, _NUM_CORNERS, _CORNER_QUALITY, _CORNER_GAP_PX, mask=_clear(hole))
+    if corners is None or len(corners) < _MIN_INLIERS:
         return None, 0.0
-    start = np.stack([cols * _GRID, rows * _GRID], axis=1).astype(np.float32)
-    end = start + flow[rows * _GRID, cols * _GRID]
+    found, status, _ = cv2.calcOpticalFlowPyrLK(grey, older, corners, corners.copy(), winSize=_TRACK_WINDOW, maxLevel=4)
+    start, end = corners.reshape(-1, 2), found.reshape(-1, 2)
+    at = np.round(end).astype(np.int64)
+    h, w = hole.shape
+    good = (status.ravel() == 1) & (at[:, 0] >= 0) & (at[:, 0] < w) & (at[:, 1] >= 0) & (at[:, 1] < h)
+    good[good] = ~older_hole[at[good, 1], at[good, 0]]
+    start, end = start[good], end[good]
+    if len(start) < _MIN_INLIERS:
+        return None, 0.0
     cv2.setRNGSeed(0)
     H, kept = cv2.findHomography(start, end, cv2.USAC_MAGSAC, _RANSAC_PX, maxIters=300, confidence=0.99)
-    if H is None or not np.isfinite(H).all() or kept.sum() < _MIN_INLIERS or not 0.2 < np.linalg.det(H[:2, :2]) < 5:
+    if H is None or not np.isfinite(H).all() or not 0.2 < np.linalg.det(H[:2, :2]) < 5:
         return None, 0.0
-    return np.asarray(H, np.float64), float(kept.mean())
+    is_weak = kept.sum() < _MIN_INLIERS or kept.mean() < _MIN_INLIER_SHARE
+    return (None, 0.0) if is_weak else (np.asarray(H, np.float64), float(kept.mean()))
+
+
+def _clear(hole: Mask) -> Grey:
+    """255 where no hole is near."""
+    size = 2 * _CLEARANCE_PX + 1
+    return np.asarray(255 - 255 * cv2.dilate(hole.astype(np.uint8), np.ones((size, size), np.uint8)), np.uint8)

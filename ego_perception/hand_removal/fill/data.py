@@ -32,7 +32,7 @@ from ego_perception.hand_removal.segmentation.sizes import HandClass
 _log = logging.getLogger(__name__)
 
 SIDE: Final = 160
-_FORMAT: Final = 1  # raise when `samples_of` or the background's memory changes what windows hold
+_FORMAT: Final = 2  # raise when `samples_of` or the background's memory changes what windows hold
 _MIN_HOLE: Final = 0.005  # of the image; smaller ones teach nothing
 _LAST_NOISE: Final = 0.05
 

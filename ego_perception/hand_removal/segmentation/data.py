@@ -110,7 +110,7 @@ class HandDataset:
 
 def vary(images: Tensor, labels: Tensor, generator: torch.Generator) -> HandBatch:
     """Move, mirror and repaint a batch, and make up the mask of the frame before."""
-    images, labels = move(images, labels, generator)
+    images, labels = paste_hands(*move(images, labels, generator), generator)
     before = mask_before(labels, generator)
     return HandBatch(change_look(images, generator), before, labels)
 
@@ -138,6 +138,21 @@ def move(images: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Te
     )[:, 0].long()
     swapped = torch.tensor(MIRRORED, device=labels.device)[picked]
     return moved, torch.where(mirror[:, None, None].to(labels.device), swapped, picked)
+
+
+def paste_hands(images: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Lay hands and what they hold over images of the batch that show none (Ghiasi et al., "copy-paste", CVPR 2021).
+
+    Half of the images without hands stay as they are: there must be some from which to learn that there is nothing.
+    """
+    order = torch.randperm(len(images), generator=generator)
+    lucky = torch.rand(len(images), generator=generator) < 0.5
+    gain = 0.7 + 0.6 * torch.rand(len(images), 1, 1, 1, generator=generator)
+    is_bare = (labels != HandClass.NONE).flatten(1).sum(1) == 0
+    donor, donor_labels = images[order], labels[order]
+    over = (donor_labels != HandClass.NONE) & (is_bare & lucky.to(labels.device))[:, None, None]
+    lit = (donor * gain.to(images.device)).clamp(0, 1)
+    return torch.where(over[:, None], lit, images), torch.where(over, donor_labels, labels)
 
 
 def mask_before(labels: Tensor, generator: torch.Generator) -> Tensor:

@@ -75,3 +75,12 @@ def test_every_node_has_its_class_and_an_entry_point(name: str) -> None:
     assert callable(module.main)
     lines = Path(module.__file__ or "").read_text().splitlines()
     assert len(lines) < 250
+
+
+def test_beside_hand_removal_the_reconstruction_leaves_the_hands_out_unless_told_otherwise() -> None:
+    names, ros = ["reconstruction", "hand_removal"], ["-p", "input.ignore_mask:=false", "-r", "ignore_mask:=/mine"]
+    arguments = arguments_of("reconstruction", names, ros)
+    assert arguments.index("input.ignore_mask:=true") < arguments.index("input.ignore_mask:=false")
+    assert arguments.index("ignore_mask:=/mine") < arguments.index("ignore_mask:=hand_removal/hand_mask/image")
+    assert not any("ignore_mask" in word for word in arguments_of("hand_removal", names, []))
+    assert not any("ignore_mask" in word for word in arguments_of("reconstruction", ["reconstruction", "viewer"], []))

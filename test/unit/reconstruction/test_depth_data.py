@@ -13,13 +13,13 @@ from fixtures.clip_folder import write_clips
 
 from ego_perception.data import Frame, FrameTruth
 from ego_perception.data.clips import clip_path
+from ego_perception.engine.sampling import EpochSampler
 from ego_perception.errors import SourceError
 from ego_perception.geometry import DistortionModel, PinholeCamera
+from ego_perception.nn.look import change_look
 from ego_perception.reconstruction.data import (
     Crop,
     DepthDataset,
-    EpochSampler,
-    change_look,
     cut,
     random_crop,
     whole_image,
@@ -111,7 +111,7 @@ def test_sampler_resumes_where_it_was(folder: Path) -> None:
 
 
 def test_sampler_needs_a_batch(folder: Path) -> None:
-    with pytest.raises(SourceError, match="12 images, fewer than a batch of 13"):
+    with pytest.raises(SourceError, match="12 items, fewer than a batch of 13"):
         EpochSampler(DepthDataset(folder), 0).next(13)
 
 

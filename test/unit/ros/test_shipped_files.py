@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
+from ego_perception.cli import up
 from ego_perception.messages import TRUTH_WORLD_FRAME, SceneTopic, TruthTopic
+from ego_perception.messages.hand_removal import RemovalTopic
 from ego_perception.nodes import reconstruction_node
 from ego_perception.nodes.config import NODE_CONFIGS
 from ego_perception.parameters import specs
@@ -24,7 +26,10 @@ DISPLAY_TYPES = {
     "rviz_default_plugins/Odometry": "nav_msgs/msg/Odometry",
     "rviz_default_plugins/Image": "sensor_msgs/msg/Image",
 }
-REAL_TOPICS = {f"/reconstruction/{topic.value}": topic for topic in SceneTopic if not topic.value.startswith("/")}
+REAL_TOPICS: dict[str, SceneTopic | RemovalTopic] = {
+    f"/reconstruction/{topic.value}": topic for topic in SceneTopic if not topic.value.startswith("/")
+}
+REAL_TOPICS |= {f"/hand_removal/{topic.value}": topic for topic in RemovalTopic}
 
 
 def executables() -> set[str]:
@@ -47,7 +52,7 @@ def strings(tree: ast.AST) -> list[str]:
 
 def test_the_promised_launch_files_are_there() -> None:
     names = {path.name.removesuffix(".launch.py") for path in LAUNCH_FILES}
-    assert names == {"reconstruction", "replay", "full", "viz", "sim"}
+    assert names == {"reconstruction", "hand_removal", "replay", "full", "viz", "sim"}
 
 
 @pytest.mark.parametrize("path", LAUNCH_FILES, ids=lambda p: p.name)
@@ -106,13 +111,22 @@ class TestLaunchFile:
             if keyword(call, "remappings") is None:
                 continue
             sources = {pair.elts[0].value for pair in keyword(call, "remappings").elts}
-            assert sources <= {"image", "image/compressed", "camera_info", "ignore_mask"}
+            assert sources <= {"image", "image/compressed", "camera_info", "ignore_mask", "hand_mask_in"}
 
 
 def test_forwarded_arguments_are_known_to_the_included_file() -> None:
     text = {path.name: path.read_text() for path in LAUNCH_FILES}
     known = set(re.findall(r'^    "(\w+)": \(', text["reconstruction.launch.py"], re.MULTILINE))
-    assert {"image", "camera_info", "transport", "queue_policy", "intrinsics"} <= known
+    assert {"image", "camera_info", "transport", "queue_policy", "intrinsics", "ignore_mask", "use_ignore_mask"} <= known
+    known = set(re.findall(r'^    "(\w+)": \(', text["hand_removal.launch.py"], re.MULTILINE))
+    assert {"image", "camera_info", "transport"} <= known
+
+
+def test_the_mask_that_reconstruction_is_given_is_what_hand_removal_publishes() -> None:
+    mask = f"hand_removal/{RemovalTopic.HAND_MASK.value}"
+    assert f'"ignore_mask": "{mask}"' in (launch_dir() / "full.launch.py").read_text()
+    assert f"ignore_mask:={mask}" == up._MASK_REMAP
+    assert {p.partition(":=")[0] for p in up._MASK_PARAMETERS} <= {s.name for s in specs(NODE_CONFIGS["reconstruction"])}
 
 
 def displays() -> list[dict[str, Any]]:
@@ -164,7 +178,7 @@ def test_the_simulators_view_shows_only_topics_that_it_publishes() -> None:
 @pytest.mark.parametrize("path", sorted((config_dir() / "qos").glob("*.yaml")), ids=lambda p: p.name)
 def test_qos_sets_name_real_topics_and_policies(path: Path) -> None:
     overrides = yaml.safe_load(path.read_text())["/**"]["ros__parameters"]["qos_overrides"]
-    inputs = {"/image", "/image/compressed", "/camera_info", "/ignore_mask"}
+    inputs = {"/image", "/image/compressed", "/camera_info", "/ignore_mask", "/hand_mask_in"}
     for topic, ends in overrides.items():
         assert topic in inputs | set(REAL_TOPICS)
         for end, policies in ends.items():

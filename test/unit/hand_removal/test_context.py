@@ -1,0 +1,148 @@
+"""The frames that the diffusion model sees beside its target, and what refinement makes of an estimate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from removal_fakes import FaultyEstimator, frame_with_hand, scene
+
+from ego_perception.data.hand_removal import HandRemovalEstimate, Provenance, RemovalState
+from ego_perception.errors import ConfigError
+from ego_perception.hand_removal.assembly import RemovalModels, build_refiner, build_remover
+from ego_perception.hand_removal.context import ContextConfig, ContextMemory
+from ego_perception.hand_removal.estimator import HandRemovalConfig
+from ego_perception.hand_removal.guard import problem_of
+from ego_perception.hand_removal.refine import DiffusionRefiner, RefinedEstimator
+from ego_perception.hand_removal.vidm.remover import HandFreeImage, MaskedImage
+
+S = 1_000_000_000
+SIZE = (160, 120)
+
+
+def masked(seconds: float, rows: slice, cols: slice, seed: int = 0) -> MaskedImage:
+    """A still room with a hole."""
+    hands = np.zeros((SIZE[1], SIZE[0]), np.bool_)
+    hands[rows, cols] = True
+    return MaskedImage(round(seconds * S), scene(seed, SIZE), hands)
+
+
+class TestContext:
+    def test_few_frames_are_all_taken_oldest_first_and_never_the_target(self) -> None:
+        memory = ContextMemory(ContextConfig(spacing_s=0.3))
+        images = [masked(k, slice(0, 20), slice(0, 20)) for k in range(3)]
+        for image in images:
+            memory.add(image)
+        assert memory.choose(images[2]) == images[:2]
+        assert memory.choose(masked(9, slice(0, 5), slice(0, 5))) == images
+
+    def test_frames_nearer_than_a_third_of_the_spacing_are_not_kept(self) -> None:
+        memory = ContextMemory(ContextConfig(spacing_s=0.6))
+        for k in range(10):
+            memory.add(masked(1 + 0.05 * k, slice(0, 5), slice(0, 5)))
+        kept = [i.stamp_ns / S for i in memory.choose(masked(9, slice(0, 5), slice(0, 5)))]
+        assert kept == pytest.approx([1.0, 1.2, 1.4])
+
+    def test_uniform_takes_frames_one_spacing_apart(self) -> None:
+        memory = ContextMemory(ContextConfig(policy="uniform", spacing_s=0.6))
+        for k in range(15):
+            memory.add(masked(1 + 0.2 * k, slice(0, 5), slice(0, 5)))
+        chosen = [i.stamp_ns / S for i in memory.choose(masked(4.0, slice(0, 5), slice(0, 5)))]
+        assert chosen == pytest.approx([2.2, 2.8, 3.4])
+
+    def test_coverage_takes_what_shows_the_hidden_place(self) -> None:
+        memory = ContextMemory(ContextConfig(policy="coverage", spacing_s=0.3))
+        hidden = (slice(40, 80), slice(60, 100))
+        for k in range(8):
+            # Only the third frame shows the left half of the hidden place, only the sixth the right half.
+            rows, cols = hidden
+            if k == 2:
+                cols = slice(80, 100)
+            elif k == 5:
+                cols = slice(60, 80)
+            memory.add(masked(1 + k, rows, cols))
+        chosen = [round(i.stamp_ns / S) for i in memory.choose(masked(20, *hidden))]
+        assert {3, 6} <= set(chosen)
+        assert len(chosen) == 3
+
+    def test_another_size_and_a_jump_backwards_start_anew(self) -> None:
+        memory = ContextMemory(ContextConfig(spacing_s=0.3))
+        for k in range(5):
+            memory.add(masked(1 + k, slice(0, 5), slice(0, 5)))
+        memory.add(masked(0.5, slice(0, 5), slice(0, 5)))
+        assert [i.stamp_ns for i in memory.choose(masked(9, slice(0, 5), slice(0, 5)))] == [S // 2]
+        other = MaskedImage(10 * S, scene(0, (80, 60)), np.zeros((60, 80), np.bool_))
+        assert memory.choose(other) == []
+        memory.add(other)
+        assert memory.choose(masked(11, slice(0, 5), slice(0, 5))) == []
+
+
+class Blue:
+    """Generates blue, one pixel further than the hands."""
+
+    def __init__(self) -> None:
+        self.contexts: list[int] = []
+        self.num_resets = 0
+
+    def reset(self) -> None:
+        self.num_resets += 1
+
+    def remove(self, target: MaskedImage, context: Sequence[MaskedImage] = ()) -> HandFreeImage:
+        self.contexts.append(len(context))
+        generated = target.hands.copy()
+        generated[1:] |= target.hands[:-1]
+        rgb = target.rgb.copy()
+        rgb[generated] = (0, 100, 255)
+        return HandFreeImage(rgb, generated)
+
+
+def clip(estimator: RefinedEstimator | FaultyEstimator, count: int) -> list[HandRemovalEstimate]:
+    found = [estimator.push(frame_with_hand(k, 10**18 + k * S // 2)) for k in range(count)]
+    return [e for e in found if e is not None]
+
+
+def test_refinement_generates_the_whole_hole_and_says_so() -> None:
+    blue = Blue()
+    estimator = RefinedEstimator(FaultyEstimator(paints=False), DiffusionRefiner(blue, ContextConfig(), "blue 1"))
+    for estimate in clip(estimator, 5):
+        assert (estimate.state, estimate.reason, estimate.model_id) == (RemovalState.CLEAN, "", "blue 1")
+        hole = estimate.provenance == Provenance.GENERATED
+        assert set(np.unique(estimate.provenance)) == {Provenance.LIVE, Provenance.GENERATED}
+        assert (estimate.image[hole] == (0, 100, 255)).all()
+        assert np.array_equal(estimate.image[~hole], estimate.frame.rgb[~hole])
+        assert problem_of(estimate.frame, estimate) == ""
+        assert np.isnan(estimate.age_s[hole]).all() and (estimate.confidence[~hole] == 1).all()
+    assert blue.contexts == [0, 1, 2, 3, 3]
+    estimator.reset()
+    assert blue.num_resets == 1
+    assert list(estimator.flush()) == []
+
+
+def test_what_has_no_image_or_no_hole_is_given_back() -> None:
+    refiner = DiffusionRefiner(Blue(), ContextConfig(), "blue")
+    clean = FaultyEstimator().push(frame_with_hand(0, 10**18, hand=False))
+    assert clean is not None and refiner.refine(clean) is clean
+    withheld = replace(clean, state=RemovalState.WITHHELD, image=None)
+    assert refiner.refine(withheld) is withheld
+
+
+def test_an_unknown_backend_and_a_missing_model_are_one_line() -> None:
+    with pytest.raises(ConfigError, match="backend is 'magic'; choose one of compact"):
+        build_remover(HandRemovalConfig("frame"), "magic")
+
+
+def test_the_diffusion_model_that_was_not_imported_says_how(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr("ego_perception.weights.onnx.cache_folder", lambda: __import__("pathlib").Path(str(tmp_path)))
+    with pytest.raises(ConfigError, match="ego weights import vidm") as caught:
+        build_refiner(RemovalModels())
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_propagation_alone_with_masks_from_elsewhere_needs_no_weights() -> None:
+    parts = build_remover(HandRemovalConfig("frame"), "propagate_only")
+    assert (parts.names, parts.weights) == ((), {})
+    estimate = parts.estimator.push(frame_with_hand(0, 10**18))
+    assert estimate is not None and estimate.state is RemovalState.WITHHELD

@@ -1,0 +1,132 @@
+"""The estimator: hands go, everything else stays, and whatever fails withholds the image."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ego_perception.data import Frame
+from ego_perception.data.hand_removal import HandLabel, HandRemovalEstimate, Provenance, RemovalState
+from ego_perception.errors import WeightsError
+from ego_perception.hand_removal.background.plate import Background
+from ego_perception.hand_removal.estimator import HandRemovalConfig, HandRemovalEstimator
+from ego_perception.hand_removal.segmentation.sizes import HandClass
+
+W, H = 160, 120
+SCENE = np.random.default_rng(0).integers(40, 120, (H, W, 3), dtype=np.uint8)
+SKIN = (250, 30, 240)
+
+
+class Sees:
+    """Finds the skin colour exactly."""
+
+    name = "sees"
+    fault: object = None
+
+    def predict(self, rgb: np.ndarray, before: np.ndarray | None = None) -> np.ndarray:
+        if isinstance(self.fault, Exception):
+            raise self.fault
+        p = np.zeros((len(HandClass), *rgb.shape[:2]), np.float32)
+        p[HandClass.RIGHT_HAND] = (rgb == SKIN).all(axis=-1)
+        p[HandClass.NONE] = 1 - p[HandClass.RIGHT_HAND]
+        if self.fault is not None:
+            p[:] = self.fault
+        return p
+
+
+class Paints:
+    """Paints nothing: as a network with broken weights."""
+
+    name = "paints"
+
+    def reset(self) -> None:
+        pass
+
+    def paint(self, rgb: np.ndarray, hole: np.ndarray, background: Background) -> None:
+        return None
+
+
+def frame(k: int, x: int | None = 60, **changes: object) -> Frame:
+    rgb = SCENE.copy()
+    if x is not None:
+        rgb[40:80, x : x + 30] = SKIN
+    return Frame(1 + 50_000_000 * k, rgb, index=k, **changes)  # type: ignore[arg-type]
+
+
+def estimator(segmenter: Sees | None = None, painter: object = None, source: str = "builtin") -> HandRemovalEstimator:
+    return HandRemovalEstimator(HandRemovalConfig(mask_source=source), segmenter, painter)  # type: ignore[arg-type]
+
+
+def shows_skin(estimate: HandRemovalEstimate) -> bool:
+    return estimate.image is not None and bool((estimate.image == SKIN).all(axis=-1).any())
+
+
+def test_hands_go_and_the_rest_stays_to_the_bit() -> None:
+    remover = estimator(Sees())
+    for k in range(6):
+        out = remover.push(frame(k, 20 + 15 * k))
+        assert out.image is not None and out.provenance is not None and not shows_skin(out)
+        live = out.provenance == Provenance.LIVE
+        assert np.array_equal(out.image[live], out.frame.rgb[live])
+        assert not out.image[out.provenance == Provenance.UNKNOWN].any()
+    assert out.provenance[60, 110] == Provenance.OBSERVED and out.hand_mask is not None
+    assert out.hand_mask[60, 110] == HandLabel.RIGHT
+    assert np.abs(out.image[60, 110].astype(int) - SCENE[60, 110]).max() <= 2
+    assert not list(remover.flush())
+
+
+def test_no_hand_passes_the_image_through() -> None:
+    out = estimator(Sees()).push(frame(0, None))
+    assert out.state is RemovalState.CLEAN and out.image is not None and np.array_equal(out.image, SCENE)
+    assert out.provenance is not None and not out.provenance.any() and (out.confidence == 1).all()
+
+
+def test_nothing_but_hand_is_withheld() -> None:
+    covered = Frame(1, np.full((H, W, 3), SKIN, np.uint8))
+    out = estimator(Sees()).push(covered)
+    assert out.state is RemovalState.WITHHELD and out.image is None and "cover 100%" in out.reason
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        (RuntimeError("device lost"), "device lost"),
+        (ValueError(""), "ValueError"),
+        (WeightsError("spoilt"), "spoilt"),
+        (np.nan, "not finite"),
+        (np.inf, "not finite"),
+    ],
+)
+def test_a_failing_segmenter_withholds_and_recovers(fault: object, reason: str) -> None:
+    segmenter = Sees()
+    remover = estimator(segmenter)
+    assert remover.push(frame(0)).image is not None
+    segmenter.fault = fault
+    out = remover.push(frame(1))
+    assert out.state is RemovalState.WITHHELD and out.image is None and reason in out.reason
+    segmenter.fault = None
+    assert remover.push(frame(2)).image is not None
+
+
+def test_a_painter_without_an_answer_withholds() -> None:
+    out = estimator(Sees(), Paints()).push(frame(0))
+    assert out.state is RemovalState.WITHHELD and out.image is None and "fill network" in out.reason
+
+
+def test_masks_from_elsewhere() -> None:
+    hands = np.zeros((H, W), np.uint8)
+    hands[40:80, 60:90] = HandLabel.ANY
+    out = estimator(None, None, "frame").push(frame(0, hands=hands))
+    assert out.image is not None and not shows_skin(out)
+    missing = estimator(None, None, "frame").push(frame(0))
+    assert missing.image is None and "no mask came" in missing.reason
+    assert estimator(None, None, "auto").push(frame(0)).image is None
+    assert not shows_skin(estimator(Sees(), None, "auto").push(frame(0)))
+
+
+def test_reset_forgets() -> None:
+    remover = estimator(Sees())
+    remover.push(frame(0, 10))
+    remover.reset()
+    out = remover.push(frame(1, 90))
+    assert out.provenance is not None and not (out.provenance == Provenance.OBSERVED).any()
