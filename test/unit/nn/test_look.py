@@ -15,7 +15,7 @@ def test_equal_generators_give_equal_looks() -> None:
     images = torch.rand(4, 3, 24, 32, generator=generator(0))
     a, b, c = (change_look(images, generator(seed)) for seed in (1, 1, 2))
     assert torch.equal(a, b) and not torch.equal(a, c)
-    assert a.shape == images.shape and float(a.min()) >= 0 and float(a.max()) <= 1.2
+    assert a.shape == images.shape and float(a.min()) >= 0 and float(a.max()) <= 1.2 + 1e-6
 
 
 def test_images_of_a_batch_change_differently_but_stay_recognisable() -> None:
