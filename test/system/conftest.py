@@ -15,6 +15,7 @@ from ego_perception.bag import FrameBagSink
 from ego_perception.cli import main as cli
 from ego_perception.data import Frame
 from ego_perception.simulation import EgoSimConfig, SimSource
+from ego_perception.simulation.config import PeopleConfig
 
 ROOT = Path(__file__).resolve().parents[2]
 NUM_FRAMES = 24
@@ -24,7 +25,7 @@ NUM_FRAMES = 24
 def walk() -> list[Frame]:
     """A simulated walk of 1.6 s, 320x240, with ground truth."""
     config = EgoSimConfig(
-        seed=4, preset="plain", width=320, height=240, duration_s=NUM_FRAMES / 15.0, supersample=1, shadow_map_px=0
+        seed=4, width=320, height=240, duration_s=NUM_FRAMES / 15.0, supersample=1, people=PeopleConfig(wearer=False, others=0)
     )
     frames = [item for item in SimSource(config) if isinstance(item, Frame)]
     assert len(frames) == NUM_FRAMES
