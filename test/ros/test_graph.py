@@ -97,7 +97,11 @@ def test_observer_sees_others_but_not_itself(graph: Graph, namespace: str) -> No
     name = f"{namespace}/words"
     talker = graph.observer(namespace)
     talker.create_publisher(String, name, RELIABLE)
-    seen = wait_for(lambda: {t.name: t for t in observe(0.5) if t.name == name}, timeout_s=20.0)
+    # A topic may be known a moment before the name of the node behind it.
+    seen = wait_for(
+        lambda: {t.name: t for t in observe(0.5) if t.name == name and all(end.node.startswith("/") for end in t.publishers)},
+        timeout_s=20.0,
+    )
     assert [end.node for end in seen[name].publishers] == [f"{namespace}/{talker.get_name()}"]
     assert seen[name].publishers[0].type_name == "std_msgs/msg/String"
     assert seen[name].subscribers == ()
