@@ -101,7 +101,19 @@ def reconstruct_live(recording: Path, out: Path, seed: int, seconds: float, cons
         started = time.monotonic()
         player = nodes.enter_context(NodeProcess("player", play))
         player.wait_until_done(30.0 * seconds + 60.0)
+        wait_for_quiet(out / "frames" / "frames.jsonl")
         console.print(f"played in {time.monotonic() - started:.1f} s, start of the player included", highlight=False)
+
+
+def wait_for_quiet(log: Path, *, quiet_s: float = 2.0, limit_s: float = 60.0) -> None:
+    """Wait until the recorder has written what is still on its way to it: its log no longer grows, or the limit is reached."""
+    end = time.monotonic() + limit_s
+    size, since = -1, time.monotonic()
+    while time.monotonic() < end and time.monotonic() - since < quiet_s:
+        now = log.stat().st_size if log.exists() else 0
+        if now != size:
+            size, since = now, time.monotonic()
+        time.sleep(0.1)
 
 
 def conclude(out: Path, console: Console) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -53,3 +55,20 @@ def test_a_node_starts_and_ends_cleanly(tmp_path: Path) -> None:
     with NodeProcess("recorder", {"path": str(tmp_path / "out"), "write_bag": False}) as node:
         node.wait_until_active(60.0)
     assert node.stop() == 0
+
+
+def test_the_recorder_may_finish_what_is_on_its_way(tmp_path: Path) -> None:
+    log = tmp_path / "frames.jsonl"
+
+    def write() -> None:
+        for _ in range(6):
+            time.sleep(0.1)
+            with log.open("a") as file:
+                file.write("a line\n")
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    demo.wait_for_quiet(log, quiet_s=0.6, limit_s=20.0)
+    assert log.read_text().count("line") == 6
+    writer.join()
+    demo.wait_for_quiet(tmp_path / "never.jsonl", quiet_s=0.2, limit_s=5.0)
