@@ -22,7 +22,7 @@ from ego_perception.body.state import BodyState, forward_kinematics
 from ego_perception.environment import set_defaults
 
 set_defaults()  # before the first import of MuJoCo, which chooses its GL back-end then
-mujoco = pytest.importorskip("mujoco")
+mujoco = pytest.importorskip("mujoco", reason="the humanoid is a MuJoCo model")
 
 
 def random_rest(rng: np.random.Generator) -> np.ndarray:

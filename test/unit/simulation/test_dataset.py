@@ -111,7 +111,7 @@ class TestContents:
         expected = [int(dataset[i].image.sum()) for i in range(12)]
         again = pickle.loads(pickle.dumps(dataset))
         assert [int(again[i].image.sum()) for i in range(12)] == expected
-        torch = pytest.importorskip("torch")
+        torch = pytest.importorskip("torch", reason="reads with torch's DataLoader")
         loader = torch.utils.data.DataLoader(dataset, batch_size=None, num_workers=2, collate_fn=_total)
         assert list(loader) == expected
 
