@@ -112,7 +112,8 @@ class FrameTruth:
         T_world_cam: (4, 4) camera-to-world in the recording's own world, metres, optical axes.
         classes: (H, W) uint8 `SceneLabel` values.
         instances: (H, W) uint16; 0 nothing, else the number of the thing, see `instance_names`.
-        clean: (H, W, 3) uint8 without the wearer and the wearer's shadow; `clean_depth` (H, W) float32 belongs to it.
+        clean: (H, W, 3) uint8 without the wearer, or without hands and arms only (`ProductsConfig.clean_of`), and without the
+            wearer's shadow; `clean_depth` (H, W) float32 belongs to it.
         clean_shadowed: (H, W, 3) uint8 without the wearer, but with the shadow: the target for who only sees a mask.
         background: (H, W, 3) uint8 and `background_depth` (H, W) float32: neither wearer nor people nor held objects.
         flow: (H, W, 2) float32 pixels from this frame to the next; NaN where unknown.

@@ -94,7 +94,8 @@ def _take(rng: Rng, world: MotionWorld, model: BodyModel, config: EgoSimConfig) 
         )
     audience.attract(rng, others)
     clips = [_cut(p.clip(total), before, config.duration_s) for p in (wearer, *others)]
-    return Activity(clips[0], tuple(clips[1:]), mount, wearer.physique.rest_joints)
+    tilted = replace(mount, pitch_rad=mount.pitch_rad - math.radians(config.camera_tilt_deg))
+    return Activity(clips[0], tuple(clips[1:]), tilted, wearer.physique.rest_joints)
 
 
 def _how_many(rng: Rng, config: EgoSimConfig) -> tuple[int, int]:

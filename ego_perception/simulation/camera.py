@@ -48,6 +48,7 @@ class SimCamera:
 
     def __init__(self, config: EgoSimConfig, renderer: Renderer) -> None:
         self._renderer = renderer
+        self._keep_body = config.products.clean_of == "arms"
         rng = np.random.default_rng([config.seed, _LENS_STREAM])
         self.lens = make_lens(config.width, config.height, np.radians(config.fov_y_deg), config.photo.lens, rng)
         drawn = self.lens.render_camera
@@ -100,7 +101,9 @@ class SimCamera:
         T_world_cam = stage.camera_pose(t)
         out: dict[str, NDArray[Any]] = {}
         if clean:
-            plates = self._renderer.render_plates(T_world_cam, self._fov, background=background, size=self._size)
+            plates = self._renderer.render_plates(
+                T_world_cam, self._fov, keep_body=self._keep_body, background=background, size=self._size
+            )
             view = plates.view
             out = {"clean": plates.clean, "clean_shadowed": plates.clean_shadowed, "clean_depth": plates.clean_depth}
             if plates.background is not None and plates.background_depth is not None:

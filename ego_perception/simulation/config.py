@@ -26,6 +26,7 @@ class ProductsConfig:
     """What is computed beside image, depth, classes, instances and poses. Each costs time."""
 
     clean: bool = param(False, "The frame without the wearer, with and without the shadow.")
+    clean_of: str = param("wearer", "What clean frames lack: the wearer, or hands and arms only.", choices=("wearer", "arms"))
     background: bool = param(False, "The frame without wearer, people and held objects.")
     flow: bool = param(False, "Optical flow and scene flow to the next frame.")
     bodies: bool = param(True, "Other people's parameters, joints and their visibility.")
@@ -66,6 +67,13 @@ class EgoSimConfig:
     width: int = param(640, "Image width.", unit="px", ge=16, le=4096)
     height: int = param(480, "Image height.", unit="px", ge=16, le=4096)
     fov_y_deg: float = param(55.0, "Vertical field of view of the pinhole camera.", unit="deg", ge=20.0, le=110.0)
+    camera_tilt_deg: float = param(
+        0.0,
+        "How much further down the camera looks than the usual 8 to 25 degrees below the head.",
+        unit="deg",
+        ge=-30.0,
+        le=60.0,
+    )
     fps: float = param(15.0, "Frames per second.", unit="Hz", ge=0.1, le=240.0)
     duration_s: float = param(10.0, "Length of the clip.", unit="s", ge=0.02, le=3600.0)
     room_size_m: float = param(0.0, "Length of both floor sides; 0 draws a room from the seed.", unit="m", ge=0.0, le=12.0)

@@ -54,7 +54,8 @@ class DatasetConfig:
     split: str = param("train", "Range of seeds: train 0-9999, val 10000-10499, test 10500-10999.", choices=tuple(SPLITS))
     views: str = param(
         "walk",
-        "walk: consecutive frames of a clip. hands: those that show most of the wearer's hands. random: unrelated views.",
+        "walk: consecutive frames of a clip. hands: those that show most of the wearer's hands, with clean "
+        "frames that keep the rest of the body. random: unrelated views.",
         choices=("walk", "hands", "random"),
     )
     width: int = param(320, "Image width.", unit="px", ge=16, le=4096)

@@ -25,6 +25,8 @@ WALK_S: Final = 12.0
 """Length of the walk that a clip is cut out of, so that clips show its middle as often as its beginning."""
 HANDS_WALK_S: Final = 30.0
 """The same where the stretch that shows most of the wearer's hands is taken."""
+MOST_TILT_DEG: Final = 35.0
+"""There the camera also looks down further, by up to this, as cameras of people who film their hands do."""
 NUM_EXTRA_VIEWS: Final = 2
 SCENE_POINTS: Final = 20_000
 """Most points of the static scene in a clip; all of them would take more room than its pictures."""
@@ -79,9 +81,11 @@ def clip_config(seed: int, config: DatasetConfig) -> tuple[EgoSimConfig, int]:
     share = float(rng.random())
     walk_s = HANDS_WALK_S if config.views == "hands" else WALK_S
     num_walk_frames = max(config.frames_per_clip, math.floor(walk_s * config.fps))
+    tilt_deg = float(np.random.default_rng([seed, _STREAM, 2]).uniform(0.0, MOST_TILT_DEG))
     wanted = set(config.products)
     products = ProductsConfig(
         **{name: name in wanted for name in ("clean", "background", "flow", "bodies", "vertices")},
+        clean_of="arms" if config.views == "hands" else "wearer",
         extra_views=NUM_EXTRA_VIEWS if "extra_views" in wanted else 0,
     )
     sim_config = EgoSimConfig(
@@ -92,6 +96,7 @@ def clip_config(seed: int, config: DatasetConfig) -> tuple[EgoSimConfig, int]:
         fov_y_deg=fov_y_deg,
         fps=config.fps,
         duration_s=num_walk_frames / config.fps,
+        camera_tilt_deg=tilt_deg if config.views == "hands" else 0.0,
         people=PeopleConfig(wearer=config.views != "random"),
         products=products if config.views != "random" else ProductsConfig(bodies=False),
         photo=random_photo(rng) if config.photo == "mix" else PhotoConfig(),

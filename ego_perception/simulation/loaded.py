@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ego_perception.data import SceneLabel
+from ego_perception.data.labels import HANDS_AND_ARMS
 from ego_perception.simulation import shaders
 from ego_perception.simulation.chunks import in_view, joined
 from ego_perception.simulation.gl import GL, Canvas, Mesh, Program, Texture, clear
@@ -26,11 +27,12 @@ _THINGS, _OTHERS, _WEARER = range(3)
 
 @dataclass(frozen=True)
 class Shown:
-    """Who is drawn, and casts shadows."""
+    """Who is drawn, and casts shadows; without `arms` the wearer has neither hands nor arms."""
 
     wearer: bool = True
     people: bool = True
     held: bool = True
+    arms: bool = True
 
 
 class LoadedScene:
@@ -51,6 +53,7 @@ class LoadedScene:
         self._chunks = np.concatenate([g.chunks.ranges + np.array([g.first_triangle, 0]) for g in groups])
         self._group_of_chunk = np.repeat(np.arange(len(groups)), [len(g.chunks.ranges) for g in groups])
         self._first_chunk = np.searchsorted(self._group_of_chunk, np.arange(len(groups)))
+        self._is_arm = np.concatenate([_arms_of(group) for group in groups])
         positions = scene.vertices["position"]
         self._boxes = np.concatenate([g.chunks.boxes(positions[g.vertices[0] :]) for g in groups])
         self._in_layer: dict[int, object] = {}
@@ -100,7 +103,7 @@ class LoadedScene:
         """Draw what is shown, as far as it is in view, with a program that needs no textures."""
         self._bind(program)
         groups = [i for i, group in enumerate(self.scene.groups) if self._is_shown(group, shown)]
-        self._mesh.draw(self._ranges(groups, clip_from_world))
+        self._mesh.draw(self._ranges(groups, clip_from_world, arms=shown.arms))
 
     def draw_surfaces(self, program: Program, shown: Shown, clip_from_world: NDArray[np.float64]) -> None:
         """Draw what is shown, as far as it is in view, with its textures."""
@@ -111,7 +114,7 @@ class LoadedScene:
             if group.actor is not None:
                 self._skins[id(group)].bind(_PICTURES)
                 program.set("owner", 0.0 if group.kind is GroupKind.WEARER else 0.5)
-                self._mesh.draw(self._ranges([i], clip_from_world))
+                self._mesh.draw(self._ranges([i], clip_from_world, arms=shown.arms))
         self._pictures.bind(_PICTURES)
         for owner, groups in (
             (0.5, [i for i, group in numbered if self._is_held(group)]),
@@ -120,9 +123,13 @@ class LoadedScene:
             program.set("owner", owner)
             self._mesh.draw(self._ranges(groups, clip_from_world))
 
-    def _ranges(self, groups: Sequence[int], clip_from_world: NDArray[np.float64] | None = None) -> NDArray[np.int64]:
+    def _ranges(
+        self, groups: Sequence[int], clip_from_world: NDArray[np.float64] | None = None, *, arms: bool = True
+    ) -> NDArray[np.int64]:
         """Triangles of groups, given by number; with a projection only those that may be in view."""
         chosen = np.isin(self._group_of_chunk, groups)
+        if not arms:
+            chosen &= ~self._is_arm
         if clip_from_world is not None:
             chosen &= in_view(self._boxes, clip_from_world)
         return joined(self._chunks[chosen])
@@ -211,3 +218,10 @@ class LoadedScene:
         self._shadow_canvas.free()
         for texture in (self._finishes, self._pictures, self._field, self._shadows, *self._skins.values()):
             texture.free()
+
+
+def _arms_of(group: Group) -> NDArray[np.bool_]:
+    """(C,) which chunks of a group are the wearer's hands and arms."""
+    if group.actor is None or group.kind is not GroupKind.WEARER:
+        return np.zeros(len(group.chunks.ranges), np.bool_)
+    return np.isin(group.actor.labels, HANDS_AND_ARMS)[group.actor.piece_of_chunk]

@@ -56,8 +56,9 @@ class FramePlates:
 
     Attributes:
         view: everything.
-        clean: (H, W, 3) uint8 without the wearer and the wearer's shadow; `clean_depth` (H, W) float32 belongs to it.
-        clean_shadowed: (H, W, 3) uint8 without the wearer, but with the shadow.
+        clean: (H, W, 3) uint8 without the wearer, or the wearer's arms, and without the wearer's shadow; `clean_depth`
+            (H, W) float32 belongs to it.
+        clean_shadowed: (H, W, 3) uint8 without the same, but with the shadow.
         background: (H, W, 3) uint8 without wearer, people and held objects, and `background_depth`; None where not asked for.
     """
 
@@ -190,12 +191,14 @@ class Renderer:
         T_world_cam: NDArray[np.float64],
         fov_y_rad: float,
         *,
+        keep_body: bool = False,
         background: bool = False,
         size: tuple[int, int] | None = None,
     ) -> FramePlates:
         """Draw everything, and the same without the wearer in both forms, in little more time than the first alone.
 
         Args:
+            keep_body: the clean plates lack only the wearer's hands and arms.
             background: also without people and held objects.
 
         Raises:
@@ -209,7 +212,7 @@ class Renderer:
         bare = self._read_colour(camera.size, 2, background) if background else None
         shadowed, clean, clean_depth = view.rgb, self._smaller(unshadowed, camera.size), view.depth
         if (owner == 0).any():
-            shown = Shown(wearer=False)
+            shown = Shown(arms=False) if keep_body else Shown(wearer=False)
             self._draw_colour(scene, shown, camera, _bounds(owner == 0))
             shadowed, clean = (self._patched(image, owner == 0, slot, camera) for slot, image in ((0, full), (1, unshadowed)))
             clean_depth = self._view(scene, shown, camera, view.rgb).depth

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import fields, replace
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -138,7 +139,7 @@ class EgoSim:
         configured = self.config.products
         if names is None:
             return configured
-        flags = {f.name: f.name in names for f in fields(ProductsConfig) if f.name != "extra_views"}
+        flags: dict[str, Any] = {f.name: f.name in names for f in fields(ProductsConfig) if isinstance(f.default, bool)}
         return replace(configured, **flags, extra_views=configured.extra_views if "extra_views" in names else 0)
 
     def _rng(self, stream: int, number: int) -> np.random.Generator:

@@ -15,6 +15,9 @@ from ego_perception.data import SceneLabel
 from ego_perception.simulation.chunks import Chunks
 from ego_perception.simulation.partmesh import unit
 
+_BONES = 1000
+"""More than a body has."""
+
 
 class DrawnPiece(Protocol):
     """A part of a person with a class of its own.
@@ -60,7 +63,8 @@ class Skin:
     Attributes:
         source: (N,) vertex of the rig behind each drawn vertex.
         piece_of_vertex: (N,) number of its piece; `labels[piece]` is the class.
-        texcoords: (N, 2); triangles: (F, 3) uint32 into the drawn vertices, in `chunks` of one bone.
+        texcoords: (N, 2); triangles: (F, 3) uint32 into the drawn vertices, in `chunks` of one piece and bone.
+        piece_of_chunk: (C,) number of the piece of each chunk.
     """
 
     def __init__(self, actor: DrawnActor) -> None:
@@ -75,9 +79,10 @@ class Skin:
         self.texcoords = np.concatenate([piece.texcoords[:count] for piece, count in cut])
         self.piece_of_vertex = np.repeat(np.arange(len(counts)), counts)
         triangles = np.concatenate([f + start for f, start in zip(faces, starts, strict=True)])
-        bone = actor.rig.weights.argmax(axis=1)[self.source[triangles[:, 0]]] + 1000 * self.piece_of_vertex[triangles[:, 0]]
+        bone = actor.rig.weights.argmax(axis=1)[self.source[triangles[:, 0]]] + _BONES * self.piece_of_vertex[triangles[:, 0]]
         self.triangles = triangles[np.argsort(bone, kind="stable")].astype(np.uint32)
-        self.chunks = Chunks.of(self.triangles, np.unique(bone, return_counts=True)[1].tolist())
+        runs, lengths = np.unique(bone, return_counts=True)
+        self.chunks, self.piece_of_chunk = Chunks.of(self.triangles, lengths.tolist()), runs // _BONES
         self._rig = actor.rig
         self._faces_at_vertex = _incidence(actor.rig)
 
