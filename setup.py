@@ -25,6 +25,7 @@ REQUIREMENTS = [
     "rich>=13.7",
     "typer>=0.12",
     "tensorboard>=2.18",
+    "h5py>=3.11",
 ]
 
 
@@ -57,7 +58,7 @@ setup(
     maintainer_email="maintainers@ego-perception.org",
     description="Live egocentric perception: point clouds, camera poses and more from one head-mounted camera.",
     license="Apache-2.0",
-    extras_require={"test": ["pytest"]},
+    extras_require={"test": ["pytest"], "perceptual": ["lpips>=0.1.4", "torch-fidelity>=0.3"]},
     entry_points={
         "console_scripts": [
             "ego = ego_perception.cli.main:main",

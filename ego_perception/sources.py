@@ -13,6 +13,7 @@ from ego_perception.data.folder import FolderSource
 from ego_perception.data.intrinsics import Intrinsics, parse_intrinsics
 from ego_perception.data.video import VideoSource, WebcamSource
 from ego_perception.errors import CalibrationError, FrameError, SourceError
+from ego_perception.messages.mask_pairing import HandMaskRequest
 from ego_perception.runtime import Source
 
 KINDS: Final = "a video file, a folder of images, a rosbag2 folder or file, webcam:0 or sim:SEED"
@@ -26,6 +27,7 @@ def open_source(
     fps: float | None = None,
     intrinsics: str | None = None,
     image_topic: str | None = None,
+    hand_masks: HandMaskRequest | None = None,
     kinds: str = KINDS,
 ) -> Source:
     """Open what the user named.
@@ -35,6 +37,7 @@ def open_source(
         fps: rate of a folder without stamps (15 by default), or instead of a video's own stamps, Hz.
         intrinsics: `fx,fy,cx,cy` in pixels or a calibration file; overrides what the input brings.
         image_topic: of a bag; None chooses by name.
+        hand_masks: hand masks that are wanted beside the images; only a bag has any.
         kinds: what may be given here, for the message.
 
     Raises:
@@ -43,6 +46,8 @@ def open_source(
     """
     camera = None if intrinsics is None else parse_intrinsics(intrinsics)
     path = Path(spec).expanduser()
+    if hand_masks is not None and hand_masks.is_required and not is_bag(path) and (path.exists() or ":" in spec):
+        raise SourceError(f"'{spec}' is no bag and brings no hand masks; find hands anew with hand_removal.mask_source=builtin")
     if path.is_dir() and not is_bag(path):
         return FolderSource(path, fps=_DEFAULT_FPS if fps is None else fps, intrinsics=camera)
     if path.is_file() and not is_bag(path):
@@ -52,7 +57,7 @@ def open_source(
     if path.exists():
         from ego_perception.bag import BagSource, BagTopics
 
-        return calibrated(BagSource(path, BagTopics(image=image_topic)), camera)
+        return calibrated(BagSource(path, BagTopics(image=image_topic), hand_masks), camera)
     return _open_scheme(spec, camera, kinds)
 
 

@@ -8,7 +8,7 @@ are removed as well, and the reconstruction leaves them out.
 """
 
 from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument, ExecuteProcess, GroupAction, IncludeLaunchDescription
+from launch.actions import ExecuteProcess, GroupAction, IncludeLaunchDescription
 from launch.conditions import IfCondition, UnlessCondition
 from launch.substitutions import (
     AndSubstitution,
@@ -19,6 +19,9 @@ from launch.substitutions import (
 )
 from launch_ros.actions import LifecycleNode
 from launch_ros.substitutions import FindPackageShare
+
+from ego_perception.nodes.wiring import MASK_REMAPS
+from ego_perception.ros.launching import declared
 
 ARGUMENTS = {
     "image": ("image", "Image topic."),
@@ -63,7 +66,7 @@ def generate_launch_description() -> LaunchDescription:
                 "reconstruction.launch.py",
                 launch_arguments={
                     **forwarded,
-                    "ignore_mask": "hand_removal/hand_mask/image",
+                    **MASK_REMAPS,
                     "use_ignore_mask": value("hand_removal"),
                 }.items(),
             ),
@@ -96,12 +99,9 @@ def generate_launch_description() -> LaunchDescription:
     transport = ["-p", ["hand_removal:input.transport:=", value("transport")]]
     with_removal = one(("reconstruction", "hand_removal", "viewer"), transport, value("hand_removal"))
     without_removal = one(("reconstruction", "viewer"), [], NotSubstitution(value("hand_removal")))
-    declared = [
-        DeclareLaunchArgument(name, default_value=default, description=text) for name, (default, text) in ARGUMENTS.items()
-    ]
     return LaunchDescription(
         [
-            *declared,
+            *declared(ARGUMENTS),
             include("sim.launch.py", condition=IfCondition(value("sim"))),
             many,
             with_removal,

@@ -6,11 +6,13 @@ Every frame is sent once the one before was answered, so nothing is lost; `rate:
 """
 
 from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, Shutdown
+from launch.actions import IncludeLaunchDescription, Shutdown
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import LifecycleNode
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
+
+from ego_perception.ros.launching import declared
 
 ARGUMENTS = {
     "source": (None, "A bag, a video, a folder of images, or sim:SEED."),
@@ -57,7 +59,4 @@ def generate_launch_description() -> LaunchDescription:
         ],
         on_exit=Shutdown(reason="the recording is over"),
     )
-    declared = [
-        DeclareLaunchArgument(name, default_value=default, description=text) for name, (default, text) in ARGUMENTS.items()
-    ]
-    return LaunchDescription([*declared, reconstruction, recorder, player])
+    return LaunchDescription([*declared(ARGUMENTS), reconstruction, recorder, player])

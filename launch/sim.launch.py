@@ -4,11 +4,12 @@ ros2 launch ego_perception sim.launch.py seed:=7
 """
 
 from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import LifecycleNode
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
+
+from ego_perception.ros.launching import declared
 
 ARGUMENTS = {
     "seed": ("7", "Which room and walk."),
@@ -45,7 +46,4 @@ def generate_launch_description() -> LaunchDescription:
             },
         ],
     )
-    declared = [
-        DeclareLaunchArgument(name, default_value=default, description=text) for name, (default, text) in ARGUMENTS.items()
-    ]
-    return LaunchDescription([*declared, node])
+    return LaunchDescription([*declared(ARGUMENTS), node])

@@ -1,13 +1,14 @@
-"""Opens RViz with every output of the reconstruction.
+"""Opens RViz with every output of reconstruction and hand removal.
 
 ros2 launch ego_perception viz.launch.py
 """
 
 from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.substitutions import FindPackageShare
+
+from ego_perception.ros.launching import declared
 
 ARGUMENTS = {
     "use_sim_time": ("false", "Follow /clock."),
@@ -28,7 +29,4 @@ def generate_launch_description() -> LaunchDescription:
         parameters=[{"use_sim_time": LaunchConfiguration("use_sim_time")}],
         output="screen",
     )
-    declared = [
-        DeclareLaunchArgument(name, default_value=default, description=text) for name, (default, text) in ARGUMENTS.items()
-    ]
-    return LaunchDescription([*declared, rviz])
+    return LaunchDescription([*declared(ARGUMENTS), rviz])

@@ -19,6 +19,7 @@ from ego_perception.hand_removal.fill.network import Filler
 from ego_perception.hand_removal.fill.painter import Painter, PainterConfig
 from ego_perception.hand_removal.fill.sizes import FillConfig
 from ego_perception.hand_removal.guard import CheckedSegmenter
+from ego_perception.hand_removal.relay import Relay
 from ego_perception.hand_removal.segmentation.sizes import HandClass
 
 HAND_RGB = (255, 0, 255)
@@ -89,15 +90,16 @@ class GreyBackend:
     def __init__(self) -> None:
         self.fault: Any = None
 
-    def run(self, planes: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def run(self, *inputs: NDArray[np.float32]) -> Any:
         if isinstance(self.fault, BaseException):
             raise self.fault
-        painted = np.zeros((3, *planes.shape[2:]), np.float32)
-        gate = np.ones(planes.shape[2:], np.float32)
-        return (painted, gate) if self.fault is None else self.fault(painted, gate)
+        size = inputs[0].shape[2:]
+        painted, gate = np.zeros((1, 3, *size), np.float32), np.ones((1, 1, *size), np.float32)
+        given = (painted, gate) if self.fault is None else self.fault(painted, gate)
+        return None if given is None else (painted, *given)
 
 
-class FaultyEstimator:
+class FaultyEstimator(Relay):
     """The real estimator with fake networks; `fault` changes what it gives."""
 
     def __init__(self, mask_source: str = "builtin", *, paints: bool = True, **masks: Any) -> None:
@@ -108,6 +110,7 @@ class FaultyEstimator:
         config = replace(config, masks=replace(config.masks, **masks))
         painter = Painter(PainterConfig(), Filler(FillConfig(), self.backend, "grey")) if paints else None
         self._real = HandRemovalEstimator(config, CheckedSegmenter(self.segmenter), painter)
+        super().__init__(self._real)
 
     def reset(self) -> None:
         self.num_resets += 1
@@ -172,7 +175,7 @@ PAINTER_FAULTS: dict[str, Any] = {
     "painter gives a gate of NaN": lambda painted, gate: (painted, np.full_like(gate, np.nan)),
     "painter gives infinity": lambda painted, gate: (np.full_like(painted, np.inf), gate),
     "painter gives None": lambda painted, gate: None,
-    "painter gives one channel": lambda painted, gate: (painted[:1, :, :0], gate),
+    "painter gives one channel": lambda painted, gate: (painted[:, :1, :, :0], gate),
 }
 ESTIMATOR_FAULTS: dict[str, Any] = {
     "estimator is dead": SystemError("worker is gone"),

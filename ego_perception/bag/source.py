@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+from ego_perception.bag.hand_masks import HandMasks
 from ego_perception.bag.reader import BagReader, RawMessage
 from ego_perception.bag.topics import camera_info_topic_of, choose_image_topic, is_rectified
 from ego_perception.data import Frame
@@ -24,6 +25,7 @@ from ego_perception.messages import (
     frame_from_image,
     stamp_ns_of,
 )
+from ego_perception.messages.mask_pairing import HandMaskRequest
 
 _log = logging.getLogger(__name__)
 
@@ -56,25 +58,30 @@ class BagSource:
     looked up ahead. A missing or impossible camera_info leaves `camera` None, with one warning: the estimator then estimates
     it. An image that cannot be decoded is yielded as a `FrameError`. A message without a stamp takes the time of recording.
 
+    Args:
+        hand_masks: hand masks of the recording that go with the frames; None takes none.
+
     Raises:
         BagError: on construction, for an unreadable recording, or none or several image topics; the message lists them.
     """
 
     is_live = False
 
-    def __init__(self, path: Path | str, topics: BagTopics | None = None) -> None:
+    def __init__(self, path: Path | str, topics: BagTopics | None = None, hand_masks: HandMaskRequest | None = None) -> None:
         self.reader = BagReader(path)
         self.name = f"bag {self.reader.path.name}"
         wanted = topics or BagTopics()
         try:
             self.image_topic = choose_image_topic(self.reader, wanted.image, exclude=(wanted.depth,))
+            self._hand_masks = hand_masks
+            self.hand_mask_topic = HandMasks(self.reader, hand_masks).topic
         except BaseException:
             self.reader.close()
             raise
         self.camera_info_topic = wanted.camera_info or camera_info_topic_of(self.image_topic)
         names = {topic: f"/{topic.value}" for topic in (*SCENE_TOPICS, *FRAME_TOPICS)}
         names |= {TruthTopic.DEPTH: wanted.depth, TruthTopic.POSE: wanted.pose}
-        recorded = self.reader.topics.keys() - {self.image_topic}
+        recorded = self.reader.topics.keys() - {self.image_topic, self.hand_mask_topic}
         self._truth_topics = {name: topic for topic, name in names.items() if name in recorded}
         self._warned: set[str] = set()
         self._assembler = TruthAssembler(self._warn)
@@ -92,16 +99,25 @@ class BagSource:
     def __iter__(self) -> Iterator[Frame | Exception]:
         camera = self._first_camera()
         pairing = _TruthPairing({t for t in self._truth_topics.values() if not t.is_latched}, self._assembler)
+        masks = HandMasks(self.reader, self._hand_masks)
+        mask_topics = {self.hand_mask_topic} if self.hand_mask_topic else set[str]()
         index = 0
-        for raw in self.reader.raw({self.image_topic, self.camera_info_topic, *self._truth_topics}):
+        for raw in self.reader.raw({self.image_topic, self.camera_info_topic, *mask_topics, *self._truth_topics}):
             if raw.topic == self.image_topic:
-                pairing.add_frame(self._frame(raw, camera, index))
+                masks.add_frame(self._frame(raw, camera, index), raw.log_time_ns)
                 index += 1
             elif raw.topic == self.camera_info_topic:
                 camera = self._camera(raw) or camera
+            elif raw.topic in mask_topics:
+                masks.add_mask(raw)
             else:
                 self._take_truth(pairing, raw)
+            masks.wait_until(raw.log_time_ns)
+            for frame in masks.ready():
+                pairing.add_frame(frame)
             yield from pairing.ready()
+        for frame in masks.rest():
+            pairing.add_frame(frame)
         yield from pairing.rest()
 
     def close(self) -> None:

@@ -14,6 +14,8 @@ _IMAGE_TYPES: Final = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage
 _USUAL_NAMES: Final = ("image_raw", "image", "image_color", "image_rect_color", "image_rect")
 _NO_PICTURES: Final = ("depth", "confidence", "mask", "disparity", "provenance", "infra")
 _COMPRESSED: Final = "/compressed"
+_MASK: Final = "hand_mask"
+_MASK_INPUT: Final = "hand_mask_in"
 
 
 def image_topics(reader: BagReader) -> list[str]:
@@ -49,6 +51,31 @@ def choose_image_topic(reader: BagReader, asked: str | None = None, *, exclude: 
         if matches:
             break
     raise BagError(f"{reader.path} has several image topics: {', '.join(pictures)}; name one")
+
+
+def choose_mask_topic(reader: BagReader, asked: str | None = None, *, is_required: bool = True) -> str | None:
+    """Find the topic with hand masks, by its name.
+
+    Args:
+        asked: the user's choice.
+        is_required: a recording without such a topic is an error; else the answer is None.
+
+    Raises:
+        BagError: no such topic, or several that are equally likely; the message lists them.
+    """
+    pictures = [t.name for t in reader.topics.values() if t.type_name == _IMAGE_TYPES[0] and t.count]
+    if asked is not None:
+        return _asked_topic(reader, pictures, asked)
+    masks = [t for t in pictures if _MASK in t and not is_truth_topic(t)]
+    usual = [t for t in masks if t.rpartition("/")[2] == _MASK_INPUT]
+    if len(masks) == 1 or len(usual) == 1:
+        return (usual or masks)[0]
+    if masks:
+        raise BagError(f"{reader.path} has several topics with hand masks: {', '.join(masks)}; name one")
+    if is_required:
+        others = ", ".join(reader.topics) or "nothing"
+        raise BagError(f"{reader.path} has no topic with hand masks; it has {others}; name one, or find the hands anew")
+    return None
 
 
 def camera_info_topic_of(image_topic: str) -> str:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
+import itertools
 import json
 import platform
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 from rich.console import Console
@@ -22,6 +24,11 @@ if TYPE_CHECKING:
     from ego_perception.data import Frame
 
 app = typer.Typer(add_completion=False)
+
+_TILT_DEG: Final = 20.0
+"""How far down the camera looks where hand removal is measured, so that it sees hands."""
+_FRAMES: Final = 120
+"""Images that hand removal is measured on one by one."""
 
 
 class Subject(str, enum.Enum):
@@ -38,19 +45,35 @@ class Subject(str, enum.Enum):
 
 @app.command(help="Measure on this machine; keep it otherwise idle. Exit code 1 where a target is missed.")
 def bench(
-    subjects: Annotated[list[Subject] | None, typer.Argument(help="What to measure; everything if left out.")] = None,
+    subjects: Annotated[
+        list[Subject] | None,
+        typer.Argument(help="What to measure; everything if left out, but for the diffusion model, which hand_removal adds."),
+    ] = None,
     seconds: Annotated[float, typer.Option(min=2.0, help="Length of the live measurements.")] = 20.0,
     minutes: Annotated[float, typer.Option(min=0.5, help="Stream time of the memory measurement.")] = 10.0,
     seed: Annotated[int, typer.Option(help="EgoSim clip that is played.")] = 10501,
     output: Annotated[Path | None, typer.Option("--json", help="Also write the rows to this file.")] = None,
+    quality: Annotated[
+        Path | None,
+        typer.Option(
+            help="Instead: clips with exact truth, on which the imported diffusion model's steps and solvers are compared."
+        ),
+    ] = None,
+    weights: Annotated[Path | None, typer.Option(help="With --quality: another weight file of the diffusion model.")] = None,
+    frames: Annotated[int, typer.Option(min=1, help="With --quality: frames to fill at most.")] = 24,
 ) -> None:
     """Measure, print a table, and write JSON."""
+    if quality is not None:
+        from ego_perception.cli.benchmarks.vidm_quality import measure_quality, quality_table
+
+        Console().print(quality_table(measure_quality(quality, weights, frames)))
+        return
     chosen = subjects or list(Subject)
     rows: list[BenchmarkRow] = []
     console = Console()
     for subject in chosen:
         console.print(f"measuring {subject.value} ...", highlight=False)
-        rows += measure(subject, seed, seconds, minutes)
+        rows += measure(subject, seed, seconds, minutes, in_full=bool(subjects))
     show(console, rows)
     if output is not None:
         save(output, rows, {"seed": seed, "seconds": seconds, "minutes": minutes})
@@ -58,14 +81,15 @@ def bench(
         raise typer.Exit(1)
 
 
-def measure(subject: Subject, seed: int, seconds: float, minutes: float) -> list[BenchmarkRow]:
-    """Measure one subject."""
-    from ego_perception.cli.benchmarks import cloud, front_end, hand_removal, live, memory, simulation
+def measure(subject: Subject, seed: int, seconds: float, minutes: float, *, in_full: bool = False) -> list[BenchmarkRow]:
+    """Measure one subject; `in_full` also what takes minutes and is measured on request only."""
+    from ego_perception.cli.benchmarks import cloud, front_end, live, memory, simulation
 
     without_frames = {
         Subject.CLOUD: cloud.cloud_rows,
         Subject.SIMULATION: lambda: simulation.simulation_rows(seed, seconds),
         Subject.IDLE: lambda: live.idle_rows(seconds),
+        Subject.HAND_REMOVAL: lambda: measure_hand_removal(seed, seconds, with_diffusion=in_full),
     }
     if subject in without_frames:
         return without_frames[subject]()
@@ -76,9 +100,21 @@ def measure(subject: Subject, seed: int, seconds: float, minutes: float) -> list
     frames = clip(seed)
     if subject is Subject.MEMORY:
         return memory.memory_rows(frames, minutes)
-    if subject is Subject.HAND_REMOVAL:
-        return hand_removal.diffusion_rows(frames, hand_removal.imported_vidm())
     return front_end.front_end_rows(frames)
+
+
+def measure_hand_removal(seed: int, seconds: float, *, with_diffusion: bool) -> list[BenchmarkRow]:
+    """Measure hand removal image by image and live, and on request the diffusion model."""
+    from ego_perception.bag import BagSource
+    from ego_perception.cli.benchmarks import compact_removal, hand_removal, live
+    from ego_perception.data import Frame
+
+    with tempfile.TemporaryDirectory() as folder:
+        recording = record(Path(folder) / "clip", seed, live.recording_s(seconds), f"camera_tilt_deg={_TILT_DEG:g}")
+        with contextlib.closing(BagSource(recording)) as source:
+            frames = [frame for frame in itertools.islice(source, _FRAMES) if isinstance(frame, Frame)]
+        rows = [*compact_removal.compact_rows(frames), *live.removal_rows(recording, seconds)]
+    return rows + (hand_removal.diffusion_rows(frames, hand_removal.imported_vidm()) if with_diffusion else [])
 
 
 def clip(seed: int) -> list[Frame]:
@@ -89,11 +125,11 @@ def clip(seed: int) -> list[Frame]:
         return [replace(frame, truth=None) for frame in simulator]
 
 
-def record(path: Path, seed: int, seconds: float) -> Path:
-    """A walk in EgoSim as a bag of raw images."""
+def record(path: Path, seed: int, seconds: float, *assignments: str) -> Path:
+    """A walk in EgoSim, with parameters as `name=value`, as a bag of raw images."""
     from ego_perception.cli.sim import Picture, sim
 
-    sim(seed, path, seconds=seconds, image=Picture.RAW)
+    sim(seed, path, seconds=seconds, image=Picture.RAW, products="none", assignments=list(assignments))
     return path
 
 

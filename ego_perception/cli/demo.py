@@ -17,18 +17,23 @@ from rich.console import Console
 
 from ego_perception.cli.node_processes import NodeProcess
 from ego_perception.errors import EgoPerceptionError, OutputError
+from ego_perception.nodes.wiring import BESIDE_HAND_REMOVAL, MASK_REMAPS
 
 app = typer.Typer(add_completion=False)
 
 _MASK_LIMIT_S: Final = 5.0
 """Longest wait for the mask of one image; far more than one takes, as every frame of a demo counts."""
+_GEOMETRY_LIMIT_S: Final = 1.0
+"""The same for its depth and pose."""
+_TILT_DEG: Final = 25.0
+"""How far down the camera looks: the wearer's hands are in view for much of the recording."""
 
 
 @app.command(help="Record EgoSim, reconstruct it live over ROS topics, write a report, and show it. Ctrl-C ends the viewer.")
 def demo(
     out: Annotated[Path, typer.Option("--out", "-o", help="Result folder; replaces an earlier demo.")] = Path("out/demo"),
     seconds: Annotated[float, typer.Option(min=1.0, help="Length of the recording.")] = 10.0,
-    seed: Annotated[int, typer.Option(help="Room and walk of EgoSim.")] = 10502,
+    seed: Annotated[int, typer.Option(help="Room and walk of EgoSim.")] = 10500,
     hands: Annotated[bool, typer.Option("--hand-removal/--no-hand-removal", help="Also remove the wearer's hands.")] = False,
     view: Annotated[bool, typer.Option("--view/--no-view", help="Serve the viewer at the end.")] = True,
     port: Annotated[int, typer.Option(help="Port of the viewer.")] = 8080,
@@ -70,7 +75,7 @@ def record(recording: Path, seed: int, seconds: float) -> None:
     """Record EgoSim with ground truth to a bag."""
     from ego_perception.cli.sim import sim
 
-    sim(seed, recording, seconds=seconds)
+    sim(seed, recording, seconds=seconds, assignments=[f"camera_tilt_deg={_TILT_DEG:g}"])
 
 
 def reconstruct_live(recording: Path, out: Path, seed: int, seconds: float, console: Console, *, hands: bool = False) -> None:
@@ -79,15 +84,15 @@ def reconstruct_live(recording: Path, out: Path, seed: int, seconds: float, cons
     Raises:
         EgoPerceptionError: a node did not start or ended with an error; its last lines are in the message.
     """
-    command = f"./ego demo --seed {seed} --seconds {seconds:g}" + " --hand-removal" * hands
+    command = f"./ego demo --seed {seed} --seconds {seconds:g} --{'' if hands else 'no-'}hand-removal"
     with contextlib.ExitStack() as nodes:
         settings: dict[str, Any] = {"input.queue_policy": "all"}
-        remaps = {}
+        remaps: dict[str, str] = {}
         if hands:
-            removal = nodes.enter_context(NodeProcess("hand_removal", settings))
+            removal = nodes.enter_context(NodeProcess("hand_removal", settings | {"geometry_wait_s": _GEOMETRY_LIMIT_S}))
             removal.wait_until_active(120.0)
-            settings |= {"input.ignore_mask": True, "input.ignore_mask_wait_s": _MASK_LIMIT_S}
-            remaps = {"ignore_mask": "hand_removal/hand_mask/image"}
+            settings |= BESIDE_HAND_REMOVAL | {"input.ignore_mask_wait_s": _MASK_LIMIT_S}
+            remaps = MASK_REMAPS
         reconstruction = nodes.enter_context(NodeProcess("reconstruction", settings, remaps=remaps))
         reconstruction.wait_until_active(120.0)
         keep = {"path": str(out), "reliability": "reliable", "source": f"sim:{seed}", "command": command}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -14,15 +15,16 @@ from rich.table import Table
 from ego_perception.errors import ConfigError, OutputError
 
 if TYPE_CHECKING:
-    from ego_perception.hand_removal.evaluation import RemovalScores
-    from ego_perception.hand_removal.fill.painter import Painter
+    from ego_perception.hand_removal.evaluation import Painters
+    from ego_perception.hand_removal.removal_scores import RemovalScores
     from ego_perception.hand_removal.segmentation.network import HandSegmenterNetwork
 
 app = typer.Typer(add_completion=False)
 
 TASKS: Final = ("hand_removal",)
 NONE: Final = "none"
-_PARTS: Final = ("classes", "clean_shadowed", "clean_depth", "T_world_cam")
+_FILE_WIDTH: Final = 150  # of tables that do not go to a terminal
+_TRUE, _FOUND = "true masks", "masks of the segmenter"
 
 
 @app.command(help="Score hand removal on clips with exact truth.")
@@ -33,31 +35,48 @@ def evaluate(
     segmenter: Annotated[str, typer.Option(help="Weight file of the segmenter; the shipped one if empty; or none.")] = "",
     vidm: Annotated[Path | None, typer.Option(help="Folder of real images, raw/, with hand masks, masks/.")] = None,
     limit: Annotated[int, typer.Option(help="Clips to score; 0 for all.")] = 0,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="JSON file to write.")] = None,
+    perceptual: Annotated[
+        bool, typer.Option("--perceptual", help="Also LPIPS and FID; needs the extra `perceptual` and loads its networks.")
+    ] = False,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="JSON file to write; tables in Markdown go beside it.")
+    ] = None,
 ) -> None:
     """Score, print, write."""
     if task not in TASKS:
         raise ConfigError(f"task is '{task}'; choose one of {', '.join(TASKS)}")
     if limit < 0:
         raise ConfigError(f"limit is {limit}; give the number of clips, or 0 for all")
-    console = Console()
+    if output is not None and output.suffix == ".md":
+        raise ConfigError(f"output is {output}, where the tables go; name the JSON file")
+    console = Console(width=None if sys.stdout.isatty() else _FILE_WIDTH)
     painters, network = _painters(painter), _segmenter(segmenter)
-    removal, masks = _score(data, painters, network, limit, vidm)
-    _show(console, removal, masks)
+    removal, masks = _score(data, painters, network, limit, vidm, perceptual=perceptual)
+    for title, scores in removal.items():
+        _show(console, title, scores)
+    looks = {title: scores.perceptual.rows() for title, scores in removal.items() if scores.perceptual is not None}
+    for title, rows in looks.items():
+        console.print(f"How alike pictures look, {title}\n" + _looks(rows), highlight=False)
+    for name, row in masks.items():
+        console.print(f"hand and arm masks, {name}: IoU {row['iou']:.3f}, recall {row['recall']:.3f}")
     if output is not None:
-        names = {"painter": painters[0].name if painters else NONE, "segmenter": network.name if network else NONE}
-        _write(output, {"data": str(data), "models": names, "removal": removal.as_dict(), "masks": masks})
+        names = {"painter": painters.own.name if painters else NONE, "segmenter": network.name if network else NONE}
+        tables = {title: scores.as_dict() for title, scores in removal.items()}
+        found = {"perceptual": looks} if perceptual else {}
+        _write(output, {"data": str(data), "models": names, "removal": tables, "masks": masks, **found})
+        _write_tables(output.with_suffix(".md"), removal, masks, names, looks)
 
 
-def _painters(path: str) -> tuple[Painter, Painter] | None:
-    """One for the method and one for the single-frame baseline; they remember images."""
+def _painters(path: str) -> Painters | None:
+    """Of the fill network; None without one."""
     if path == NONE:
         return None
+    from ego_perception.hand_removal.evaluation import Painters
     from ego_perception.hand_removal.fill.network import load_filler
     from ego_perception.hand_removal.fill.painter import Painter, PainterConfig
 
     filler = load_filler(Path(path) if path else None)
-    return Painter(PainterConfig(), filler), Painter(PainterConfig(), filler)
+    return Painters(*(Painter(PainterConfig(), filler) for _ in Painters._fields))
 
 
 def _segmenter(path: str) -> HandSegmenterNetwork | None:
@@ -70,20 +89,32 @@ def _segmenter(path: str) -> HandSegmenterNetwork | None:
 
 def _score(
     data: Path,
-    painters: tuple[Painter, Painter] | None,
+    painters: Painters | None,
     segmenter: HandSegmenterNetwork | None,
     limit: int,
     vidm: Path | None,
-) -> tuple[RemovalScores, dict[str, dict[str, float]]]:
+    *,
+    perceptual: bool,
+) -> tuple[dict[str, RemovalScores], dict[str, dict[str, float]]]:
+    """Removal by what gave the masks, and masks by where they were compared."""
     from ego_perception.data.clips import ClipDataset
-    from ego_perception.hand_removal.evaluation import RemovalScores, score_clip
+    from ego_perception.hand_removal.evaluation import NEEDED, score_clip
     from ego_perception.hand_removal.mask_scores import MaskScores, drawn_masks, find, score_masks
+    from ego_perception.hand_removal.removal_scores import RemovalScores
 
-    clips, removal, masks = ClipDataset(data, parts=_PARTS), RemovalScores(), MaskScores()
+    clips, masks = ClipDataset(data, parts=(*NEEDED, "depth")), MaskScores()
+    removal = {_TRUE: RemovalScores()} | ({_FOUND: RemovalScores()} if segmenter is not None else {})
+    if perceptual:
+        from ego_perception.hand_removal.perceptual import PerceptualScores, load_networks
+
+        networks = load_networks()
+        for scores in removal.values():
+            scores.perceptual = PerceptualScores(*networks)
     for k in range(min(limit, clips.num_clips) if limit else clips.num_clips):
         frames = list(clips.clip(k))
-        score_clip(frames, painters, removal)
+        score_clip(frames, painters, removal[_TRUE])
         if segmenter is not None:
+            score_clip(frames, painters, removal[_FOUND], segmenter)
             score_masks(frames, segmenter, masks)
     if segmenter is None:
         return removal, {}
@@ -96,24 +127,54 @@ def _score(
     return removal, rows
 
 
-def _show(console: Console, removal: RemovalScores, masks: dict[str, dict[str, float]]) -> None:
-    table = Table(title=f"in the hole only, {removal.frames} frames")
-    for heading in ("method", "PSNR", "observed", "unobserved", "SSIM", "flicker"):
-        table.add_column(heading, justify="left" if heading == "method" else "right")
-    for name, score in removal.methods.items():
-        row = score.row()
-        table.add_row(name, *(f"{value:.3f}" if key == "ssim" else f"{value:.2f}" for key, value in row.items()))
+def _show(console: Console, title: str, scores: RemovalScores) -> None:
+    from ego_perception.hand_removal.removal_scores import HEADINGS, about, cells
+
+    table = Table(title=f"In the hole, {title}", title_justify="left")
+    table.add_column("method")
+    for heading in HEADINGS.values():
+        table.add_column(heading, justify="right")
+    for name, score in scores.methods.items():
+        table.add_row(name, *cells(score.row()))
     console.print(table)
-    console.print(f"provenance: {removal.provenance_precision:.1%} of the pixels marked seen were seen;", end=" ")
-    console.print(f"{removal.coverage:.1%} of the pixels that had been seen are marked so")
-    for name, scores in masks.items():
-        console.print(f"hand and arm masks, {name}: IoU {scores['iou']:.3f}, recall {scores['recall']:.3f}")
+    console.print(about(scores))
+
+
+def _looks(rows: dict[str, dict[str, float]]) -> str:
+    """LPIPS and FID of every method as a table in Markdown."""
+    lines = ["| method | LPIPS | in the hole | FID | of crops |", "|---|---:|---:|---:|---:|"]
+    for name, row in rows.items():
+        numbers = (row["lpips"], row["lpips_hole"], row["fid"], row["fid_hole"])
+        lines.append(f"| {name} | " + " | ".join(f"{number:.3f}" for number in numbers) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _write_tables(
+    path: Path,
+    removal: dict[str, RemovalScores],
+    masks: dict[str, dict[str, float]],
+    names: dict[str, str],
+    looks: dict[str, dict[str, dict[str, float]]],
+) -> None:
+    from ego_perception.hand_removal.removal_scores import markdown
+
+    parts = ["# Hand removal", "", "; ".join(f"{part}: {name}" for part, name in names.items()), ""]
+    parts += [markdown(f"In the hole, {title}", scores) for title, scores in removal.items()]
+    parts += [f"## How alike pictures look, {title}\n\n{_looks(rows)}" for title, rows in looks.items()]
+    if masks:
+        parts += ["## Masks of hands and arms", "", "| images | IoU | recall |", "|---|---:|---:|"]
+        parts += [f"| {name} | {row['iou']:.3f} | {row['recall']:.3f} |" for name, row in masks.items()]
+    _write_text(path, "\n".join(parts) + "\n")
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:
+    _write_text(path, json.dumps(_finite(content), indent=1) + "\n")
+
+
+def _write_text(path: Path, text: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(_finite(content), indent=1) + "\n", encoding="utf-8")
+        path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise OutputError(f"{path} cannot be written: {error.strerror or error}") from error
 

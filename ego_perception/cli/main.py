@@ -28,6 +28,7 @@ VERBS: Final[dict[str, str]] = {
     "sim": "record EgoSim to a bag or an image folder",
     "body": "draw, describe or build the parametric body",
     "dataset": "render training data with EgoSim, or check a data set",
+    "pack": "pack EPIC-KITCHENS, Ego4D or VISOR for training",
     "train": "train a compact model on EgoSim",
     "evaluate": "score hand removal on clips with exact truth",
     "weights": "list, verify and export model weights",

@@ -12,11 +12,11 @@ import threading
 import time
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Any
+from typing import Any, Final
 
 from ego_perception.errors import EgoPerceptionError
 
-_GRACE_S = 30.0
+_GRACE_S: Final = 30.0
 
 
 class NodeProcess:

@@ -103,7 +103,8 @@ def with_tasks(model: Model | None, selection: Selection) -> Model:
     if removal is None and model is not None:
         return model
     scene, weights = (None, {}) if model is None else (model.estimator, model.weights)
-    return Model(TaskEstimator(scene, removal), weights | checksums)
+    shares_geometry = selection.hand_removal.geometry_source != "none"
+    return Model(TaskEstimator(scene, removal, shares_geometry=shares_geometry), weights | checksums)
 
 
 def reconstruct(job: Job, model: Model, extra_sinks: Sequence[Sink] = ()) -> Outcome:

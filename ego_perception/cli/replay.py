@@ -31,6 +31,9 @@ def replay(
     config: Annotated[Path | None, typer.Option(help="YAML file with parameters.")] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", help="One parameter as name=value; repeatable.")] = None,
     tasks: Annotated[str, typer.Option(help=f"What to run, separated by commas: {', '.join(TASKS)}.")] = RECONSTRUCTION,
+    hand_masks: Annotated[
+        str | None, typer.Option(help="Topic of a bag with hand masks, for hand_removal.mask_source=topic or auto.")
+    ] = None,
     weights: Annotated[Path | None, typer.Option(help="Weight file instead of the shipped one.")] = None,
     no_bag: Annotated[bool, typer.Option("--no-bag", help="Write no result bag.")] = False,
 ) -> None:
@@ -38,7 +41,7 @@ def replay(
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     resolved = resolve_config(config, settings or [])
     selection = Selection(parse_tasks(tasks), resolve_removal(settings or []))
-    frames = open_source(recording, fps=fps, intrinsics=intrinsics)
+    frames = open_source(recording, fps=fps, intrinsics=intrinsics, hand_masks=selection.hand_masks(hand_masks))
     if frames.is_live:
         frames.close()
         raise SourceError(f"'{recording}' is live and cannot be replayed; use ego run, or record it first")

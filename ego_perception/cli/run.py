@@ -32,6 +32,9 @@ def run(
     config: Annotated[Path | None, typer.Option(help="YAML file with parameters.")] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", help="One parameter as name=value; repeatable.")] = None,
     tasks: Annotated[str, typer.Option(help=f"What to run, separated by commas: {', '.join(TASKS)}.")] = RECONSTRUCTION,
+    hand_masks: Annotated[
+        str | None, typer.Option(help="Topic of a bag with hand masks, for hand_removal.mask_source=topic or auto.")
+    ] = None,
     weights: Annotated[Path | None, typer.Option(help="Weight file instead of the shipped one.")] = None,
     view: Annotated[bool, typer.Option("--view", help="Open the result in the web viewer at the end.")] = False,
     port: Annotated[int, typer.Option(help="Port of the viewer.")] = 8080,
@@ -43,7 +46,7 @@ def run(
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     resolved = resolve_config(config, settings or [])
     selection = Selection(parse_tasks(tasks), resolve_removal(settings or []))
-    frames = open_source(source, fps=fps, intrinsics=intrinsics)
+    frames = open_source(source, fps=fps, intrinsics=intrinsics, hand_masks=selection.hand_masks(hand_masks))
     folder = default_out("out", frames.name) if out is None else out
     if dry_run:
         plan: dict[str, object] = {"source": frames.name, "out": str(folder), "tasks": list(selection.tasks)}

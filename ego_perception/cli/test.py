@@ -1,5 +1,6 @@
-"""`ego test`: lint, types and tests of a clone; the closing line of pytest comes last.
+"""`ego test`: lint, types and tests of a clone; how many tests passed comes last.
 
+The types take minutes on one core, so they are checked beside the tests, which wait for other processes half of the time.
 Exit code: that of the first step that failed. Steps after it run all the same, so that one run shows everything.
 """
 
@@ -9,7 +10,9 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Final
 from xml.etree import ElementTree
@@ -29,8 +32,9 @@ NO_TESTS: Final = 5
 LINT: Final[dict[str, list[str]]] = {
     "lint": ["ruff", "check", "."],
     "format": ["ruff", "format", "--check", "."],
-    "types": ["mypy"],
 }
+TYPES: Final = ("types", ["mypy"])
+_BEHIND: Final = ("nice", "-n", "10")  # the tests come first
 
 _PIN: Final = re.compile(r"^([A-Za-z0-9._-]+)==([^\s#]+)")
 
@@ -45,15 +49,17 @@ def test(
     """Run lint, types and tests. Further arguments go to pytest; with any, lint and types are left out."""
     root = clone_root()
     install_tools(root)
-    failure = 0
-    if not context.args:
-        for title, command in LINT.items():
-            code = run_step(title, command, root)
-            failure = failure or code
-        if failure:
-            typer.echo("== lint or types failed, see above; the tests run all the same, the exit code stays", err=True)
-    code = run_tests(root, pytest_arguments(context.args, everything=everything))
-    raise typer.Exit(failure or code)
+    arguments = pytest_arguments(context.args, everything=everything)
+    if context.args:
+        raise typer.Exit(run_tests(root, arguments)[0])
+    codes = [run_step(title, command, root) for title, command in LINT.items()]
+    if any(codes):
+        typer.echo("== lint failed, see above; the tests run all the same, the exit code stays", err=True)
+    with step_beside(*TYPES, root) as types:
+        code, closing = run_tests(root, arguments)
+        codes += [types(), code]
+    typer.echo(f"== tests: {closing}")
+    raise typer.Exit(next((code for code in codes if code), 0))
 
 
 def clone_root() -> Path:
@@ -95,18 +101,75 @@ def run_step(title: str, command: Sequence[str], root: Path) -> int:
     return subprocess.run([sys.executable, "-m", *command], cwd=root, check=False).returncode
 
 
-def run_tests(root: Path, arguments: Sequence[str]) -> int:
-    """Run pytest; a run in which every test was skipped or deselected counts as a failure."""
+@contextmanager
+def step_beside(title: str, command: Sequence[str], root: Path) -> Iterator[Callable[[], int]]:
+    """Run one tool while other things happen.
+
+    Yields:
+        Waits for the tool's end, shows what it printed, and returns its exit code.
+    """
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as printed:
+        words = [*_BEHIND, sys.executable, "-m", *command]
+        process = subprocess.Popen(words, cwd=root, stdout=printed, stderr=subprocess.STDOUT)
+
+        def finish() -> int:
+            code = process.wait()
+            typer.echo(f"== {title}: {' '.join(command)}", err=True)
+            printed.seek(0)
+            typer.echo(printed.read(), nl=False)
+            return code
+
+        try:
+            yield finish
+        finally:
+            process.kill()
+            process.wait()
+
+
+def run_tests(root: Path, arguments: Sequence[str]) -> tuple[int, str]:
+    """Run pytest; a run in which every test was skipped or deselected counts as a failure.
+
+    Returns:
+        Exit code, and the counts of pytest's closing line.
+    """
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder, "report.xml")
         code = run_step("tests", ["pytest", f"--junitxml={report}", "-o", "junit_logging=no", *arguments], root)
-        if code == 0 and report.is_file() and num_run(report) == 0:
-            typer.echo("ego test: every test was skipped; that is no success", err=True)
-            return NO_TESTS
-    return code
+        if not report.is_file():
+            return code, "no test ran"
+        counts = counts_of(report)
+    if code == 0 and counts.num_run == 0:
+        typer.echo("ego test: every test was skipped; that is no success", err=True)
+        return NO_TESTS, counts.line()
+    return code, counts.line()
 
 
-def num_run(report: Path) -> int:
-    """How many tests of a JUnit report really ran."""
+@dataclass(frozen=True)
+class Counts:
+    """How many tests did what, and how long they took."""
+
+    failed: int
+    errors: int
+    passed: int
+    skipped: int
+    seconds: float
+
+    @property
+    def num_run(self) -> int:
+        """How many really ran."""
+        return self.failed + self.errors + self.passed
+
+    def line(self) -> str:
+        """As pytest would close."""
+        words = [f"{count} {name}" for name, count in asdict(self).items() if count and name != "seconds"]
+        return f"{', '.join(words) or 'no tests ran'} in {self.seconds:.2f}s"
+
+
+def counts_of(report: Path) -> Counts:
+    """Read a JUnit report."""
     suites = list(ElementTree.parse(report).getroot().iter("testsuite"))
-    return sum(int(suite.get("tests", 0)) - int(suite.get("skipped", 0)) for suite in suites)
+    tests, failed, errors, skipped = (
+        sum(int(suite.get(name, 0)) for suite in suites) for name in ("tests", "failures", "errors", "skipped")
+    )
+    seconds = sum(float(suite.get("time", 0)) for suite in suites)
+    return Counts(failed, errors, tests - failed - errors - skipped, skipped, seconds)

@@ -6,14 +6,17 @@ import logging
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 import yaml
 
-from ego_perception.cli.train_tasks import TASKS, TrainJob, TrainParameters
+from ego_perception.cli.train_tasks import TASKS, TrainJob
 from ego_perception.errors import ConfigError
 from ego_perception.parameters import flatten, from_mapping, to_dict
+
+if TYPE_CHECKING:
+    from ego_perception.engine.network_task import TrainParameters
 
 app = typer.Typer(add_completion=False)
 

@@ -5,19 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from ego_perception.engine.config import TrainerConfig
     from ego_perception.engine.trainer import TrainTask
     from ego_perception.simulation.dataset import DatasetConfig
-
-
-class TrainParameters(Protocol):
-    """Parameters of a training run: those of the loop, beside the task's own."""
-
-    @property
-    def trainer(self) -> TrainerConfig: ...
 
 
 @dataclass(frozen=True)
@@ -84,6 +76,18 @@ def _fill_task(parameters: Any, data: Path) -> TrainTask:
     return FillTrainTask(FillConfig(), parameters, data)
 
 
+def _vidm_config() -> type[Any]:
+    from ego_perception.hand_removal.vidm.training.task import VidmTrainConfig
+
+    return VidmTrainConfig
+
+
+def _vidm_task(parameters: Any, data: Path) -> TrainTask:
+    from ego_perception.hand_removal.vidm.training.task import VidmTrainTask
+
+    return VidmTrainTask(parameters, data)
+
+
 def _hand_clips(split: str) -> DatasetConfig:
     from ego_perception.simulation.dataset import DatasetConfig
 
@@ -94,4 +98,5 @@ TASKS: Final = {
     "reconstruction": TrainJob(_depth_config, _depth_task, _depth_clips, 12),
     "hand-segmentation": TrainJob(_segmentation_config, _segmentation_task, _hand_clips, 30),
     "hand-fill": TrainJob(_fill_config, _fill_task, _hand_clips, 30),
+    "vidm": TrainJob(_vidm_config, _vidm_task, _hand_clips, 30),
 }

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import json
 import logging
 import sys
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from ego_perception.errors import ConfigError
+from ego_perception.nodes.wiring import BESIDE_HAND_REMOVAL, MASK_REMAPS
 from ego_perception.parameters import specs
 from ego_perception.resources import config_dir
 
@@ -30,8 +32,6 @@ NODES: Final[dict[str, str]] = {
 }
 """Class of each node, in the module `ego_perception.nodes.<name>_node`."""
 DEFAULT_NODES: Final = ("reconstruction", "viewer")
-_MASK_PARAMETERS: Final = ("input.ignore_mask:=true", "input.ignore_mask_age_s:=0.3")
-_MASK_REMAP: Final = "ignore_mask:=hand_removal/hand_mask/image"
 _FOREIGN: Final = ("use_sim_time", "qos_overrides.")
 
 
@@ -126,7 +126,7 @@ def arguments_of(name: str, names: Sequence[str], ros_arguments: Sequence[str]) 
         result += ["--params-file", str(file)]
     is_masked = name == "reconstruction" and "hand_removal" in names
     if is_masked:
-        result += [word for parameter in _MASK_PARAMETERS for word in ("-p", parameter)]
+        result += [word for name, v in BESIDE_HAND_REMOVAL.items() for word in ("-p", f"{name}:={json.dumps(v)}")]
     words = iter(ros_arguments)
     for word in words:
         if word not in ("-p", "--param"):
@@ -141,7 +141,7 @@ def arguments_of(name: str, names: Sequence[str], ros_arguments: Sequence[str]) 
             near = difflib.get_close_matches(parameter, every, n=1, cutoff=0.5)
             raise ConfigError(f"unknown parameter '{parameter}'" + (f"; did you mean '{near[0]}'?" if near else ""))
     # Of several remaps of one name ROS takes the first, of several values of a parameter the last: the user's in both cases.
-    return result + (["-r", _MASK_REMAP] if is_masked else [])
+    return result + [word for topic, other in MASK_REMAPS.items() if is_masked for word in ("-r", f"{topic}:={other}")]
 
 
 class _Maker:

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
 import typer
 import yaml
@@ -30,13 +30,13 @@ from ego_perception.weights.manifest import MANIFEST_NAME, MAX_BYTES
 from ego_perception.weights.official import OFFICIAL
 
 if TYPE_CHECKING:
-    import torch
+    from ego_perception.weights.runtime import NetworkKind
 
 app = typer.Typer(add_completion=False)
 
 ACTIONS: Final = ("list", "verify", "export", "import", "enter")
-Export: TypeAlias = "tuple[torch.nn.Module, Sequence[tuple[int, ...]], tuple[str, ...], tuple[str, ...]]"
-"""Network, shapes of its inputs, names of inputs and outputs."""
+Export: TypeAlias = "tuple[NetworkKind[Any, Any], Sequence[tuple[int, ...]]]"
+"""Network and shapes of its inputs."""
 _INPUTS: Final = {
     "reconstruction-depth": "one RGB image of any size and shape, resized to about 128x96; gives log depth divided by the "
     "focal ratio, its Laplace scale, the log focal ratio and its Laplace scale (ego_perception/reconstruction/model.py)",
@@ -116,39 +116,37 @@ def _export(path: Path, output: Path | None, size: str) -> None:
     kind = read_info(path).kind
     if kind not in _EXPORTS:
         raise WeightsError(f"{path} holds '{kind}' weights; only {', '.join(_EXPORTS)} can be exported")
-    model, shapes, inputs, outputs = _EXPORTS[kind](path, int(match[1]), int(match[2]))
+    network, shapes = _EXPORTS[kind](path, int(match[1]), int(match[2]))
     height, width = shapes[0][2:]
     target = output or Path(f"{path.stem}-{width}x{height}.onnx")
-    export_onnx(model, target, shapes, inputs, outputs)
-    words = ", ".join(f"'{name}' {shape}" for name, shape in zip(inputs, shapes, strict=True))
+    export_onnx(network.module(path), target, shapes, network.inputs, network.outputs)
+    words = ", ".join(f"'{name}' {shape}" for name, shape in zip(network.inputs, shapes, strict=True))
     typer.echo(f"{target}: input {words} float32, images RGB in 0..1")
 
 
 def _depth_export(path: Path, width: int, height: int) -> Export:
-    from ego_perception.reconstruction.network import INPUTS, OUTPUTS, load_network
+    from ego_perception.reconstruction.network import DEPTH_NETWORK
     from ego_perception.reconstruction.sizes import network_size
 
-    model = load_network(path)
-    w, h = network_size(width, height, model.config.area)
-    return model, [(1, 3, h, w)], INPUTS, OUTPUTS
+    w, h = network_size(width, height, DEPTH_NETWORK.sizes(path).area)
+    return DEPTH_NETWORK, [(1, 3, h, w)]
 
 
 def _segmenter_export(path: Path, width: int, height: int) -> Export:
-    from ego_perception.hand_removal.segmentation.network import INPUTS, OUTPUTS, load_network
+    from ego_perception.hand_removal.segmentation.network import HAND_SEGMENTER
     from ego_perception.hand_removal.segmentation.sizes import input_size
 
-    model = load_network(path)
-    w, h = input_size(width, height, model.config.width)
-    return model, [(1, 3, h, w), (1, 1, h, w)], INPUTS, OUTPUTS
+    w, h = input_size(width, height, HAND_SEGMENTER.sizes(path).width)
+    return HAND_SEGMENTER, [(1, 3, h, w), (1, 1, h, w)]
 
 
 def _fill_export(path: Path, width: int, height: int) -> Export:
-    from ego_perception.hand_removal.fill.network import INPUTS, OUTPUTS, load_network
+    from ego_perception.hand_removal.fill.network import FILL_NETWORK
     from ego_perception.hand_removal.fill.sizes import PLANES, STRIDE
 
     if width % STRIDE or height % STRIDE:
         raise ConfigError(f"size is {width}x{height}; the fill network takes windows whose sides are multiples of {STRIDE}")
-    return load_network(path), [(1, PLANES, height, width)], INPUTS, OUTPUTS
+    return FILL_NETWORK, [(1, PLANES, height, width)]
 
 
 _EXPORTS: Final[dict[str, Callable[[Path, int, int], Export]]] = {

@@ -32,14 +32,16 @@ class RectifyStage:
             return item
         if self._maps is None or camera != self._camera:
             self._camera, self._maps = camera, camera.rectification_maps()
-        image = cv2.remap(np.ascontiguousarray(item.image), *self._maps, cv2.INTER_LINEAR)
-        ignore, truth = item.ignore, item.truth
+        image = np.asarray(cv2.remap(np.ascontiguousarray(item.image), *self._maps, cv2.INTER_LINEAR), np.uint8)
+        ignore, hands, truth = item.ignore, item.hands, item.truth
+        if hands is not None:
+            hands = _nearest(cv2.resize(hands, item.size, interpolation=cv2.INTER_NEAREST), self._maps)
         if ignore is not None:
             ignore = _nearest(ignore.astype(np.uint8), self._maps).astype(bool)
         if truth is not None and truth.depth is not None:
             # Depth is not interpolated: a mean across an edge is a point in mid-air.
             truth = replace(truth, depth=_nearest(truth.depth, self._maps))
-        return replace(item, image=np.asarray(image, np.uint8), camera=camera.undistorted(), ignore=ignore, truth=truth)
+        return replace(item, image=image, camera=camera.undistorted(), ignore=ignore, hands=hands, truth=truth)
 
     def reset(self) -> None:
         """Nothing is remembered but the maps, which stay true."""

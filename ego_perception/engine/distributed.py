@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -36,6 +36,10 @@ class Workplace:
         if self.world == 1:
             return model
         return DistributedDataParallel(model, device_ids=[self.device.index] if self.device.type == "cuda" else None)
+
+    def exchanging(self, model: nn.Module, *, is_last: bool) -> AbstractContextManager[None]:
+        """Around forward and backward: only the last of several batches of one step averages gradients over processes."""
+        return nullcontext() if is_last or not isinstance(model, DistributedDataParallel) else model.no_sync()
 
     def any_of(self, *flags: bool) -> tuple[bool, ...]:
         """For each flag, True when it is set in any process; all processes get the same answer."""

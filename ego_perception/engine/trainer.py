@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +21,7 @@ from ego_perception.engine.config import Precision, TrainerConfig
 from ego_perception.engine.distributed import Workplace
 from ego_perception.engine.schedule import WeightAverage, learning_rate, make_optimizer
 from ego_perception.errors import ConfigError, EgoPerceptionError
+from ego_perception.weights.info import WeightsInfo
 from ego_perception.weights.store import load_into, load_weights
 
 _log = logging.getLogger(__name__)
@@ -36,7 +37,10 @@ class TrainTask(Protocol):
         ...
 
     def losses(self, model: nn.Module, step: int, workplace: Workplace) -> dict[str, Tensor]:
-        """Draw this process's share of the batch of `step` and return named losses; "total" is minimised."""
+        """Draw this process's share of a batch and return named losses; "total" is minimised.
+
+        `step` is the number of the batch: with accumulation there are several to a step of the optimiser.
+        """
         ...
 
     def evaluate(self, model: nn.Module, step: int, out: Path) -> Mapping[str, float]:
@@ -49,6 +53,19 @@ class TrainTask(Protocol):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore it."""
+        ...
+
+
+@runtime_checkable
+class StartAdapter(Protocol):
+    """A task that can also begin with weights of another layout than its model's."""
+
+    def starting_tensors(self, tensors: Mapping[str, Tensor], info: WeightsInfo, path: Path) -> Mapping[str, Tensor]:
+        """Turn the content of a weight file into the model's layout.
+
+        Raises:
+            WeightsError: weights that this model cannot begin with.
+        """
         ...
 
 
@@ -72,7 +89,7 @@ class Trainer:
             torch.set_num_threads(config.num_threads)
         self.model = _placed(task.build_model(), workplace.device)
         self.optimizer = make_optimizer(self.model, config)
-        self.average = WeightAverage(self.model.state_dict(), config.ema_decay)
+        self.average = self._new_average()
         self.step = 0
         self._interrupted = False
 
@@ -82,10 +99,14 @@ class Trainer:
         Raises:
             WeightsError: missing, damaged, or of another layout.
         """
-        tensors, _ = load_weights(path)
-        load_into(self.model, tensors, path)
-        self.average = WeightAverage(self.model.state_dict(), self.config.ema_decay)
+        tensors, info = load_weights(path)
+        begin = self.task.starting_tensors(tensors, info, path) if isinstance(self.task, StartAdapter) else tensors
+        load_into(self.model, begin, path)
+        self.average = self._new_average()
         _log.info("begins with %s", path)
+
+    def _new_average(self) -> WeightAverage:
+        return WeightAverage(self.model.state_dict(), self.config.ema_decay, self.config.ema_warmup)
 
     def resume(self, *, override: bool = False) -> None:
         """Go on from the folder's checkpoint.
@@ -95,13 +116,14 @@ class Trainer:
 
         Raises:
             WeightsError: no readable checkpoint.
-            ConfigError: the parameters differ and `override` is not set.
+            ConfigError: the parameters differ and `override` is not set. Those that the program which wrote the checkpoint
+                did not have yet are no difference.
         """
         checkpoint = load_checkpoint(self.out / CHECKPOINT_NAME)
         conflicts = [
-            f"{name} was {checkpoint.config.get(name)!r}, is {value!r}"
+            f"{name} was {checkpoint.config[name]!r}, is {value!r}"
             for name, value in self.parameters.items()
-            if checkpoint.config.get(name) != value
+            if checkpoint.config.get(name, value) != value
         ]
         if conflicts and not override:
             raise ConfigError(f"{'; '.join(conflicts)}: use the old values, or add --override to go on with the new ones")
@@ -130,7 +152,8 @@ class Trainer:
                 losses = self._train_step(model)
                 now = time.monotonic()
                 if self.step % self.config.log_interval == 0 or self.step == self.config.steps:
-                    rate = (self.step - logged_step) * self.config.batch_size / max(now - logged_at, 1e-9)
+                    count = (self.step - logged_step) * self.config.batch_size * self.config.accumulation
+                    rate = count / max(now - logged_at, 1e-9)
                     self._report(losses, rate, logger)
                     logged_at, logged_step = now, self.step
                 is_due = now - saved_at >= self.config.checkpoint_interval_s and self.step < self.config.steps
@@ -149,19 +172,26 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         model.train()
-        with torch.autocast(self.workplace.device.type, torch.bfloat16, enabled=self._uses_bfloat16()):
-            losses = self.task.losses(model, self.step, self.workplace)
-        if not math.isfinite(float(losses["total"].detach())):
-            raise EgoPerceptionError(
-                f"the loss at step {self.step} is {float(losses['total'].detach())}; resume with a lower learning rate"
-            )
         self.optimizer.zero_grad(set_to_none=True)
-        losses["total"].backward()
-        nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
+        batches = [self._add_gradient(model, part) for part in range(self.config.accumulation)]
+        if self.config.clip_norm:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
         self.optimizer.step()
         self.average.update(self.model.state_dict(), self.step)
         self.step += 1
-        return losses
+        return {name: torch.stack([losses[name] for losses in batches]).mean() for name in batches[0]}
+
+    def _add_gradient(self, model: nn.Module, part: int) -> dict[str, Tensor]:
+        """Add one batch's share to the gradient of this step; returns its losses."""
+        count = self.config.accumulation
+        with self.workplace.exchanging(model, is_last=part == count - 1):
+            with torch.autocast(self.workplace.device.type, torch.bfloat16, enabled=self._uses_bfloat16()):
+                losses = self.task.losses(model, self.step * count + part, self.workplace)
+            value = float(losses["total"].detach())
+            if not math.isfinite(value):
+                raise EgoPerceptionError(f"the loss at step {self.step} is {value}; resume with a lower learning rate")
+            (losses["total"] / count).backward()
+        return {name: loss.detach() for name, loss in losses.items()}
 
     def _uses_bfloat16(self) -> bool:
         precision = Precision(self.config.precision)
@@ -170,7 +200,7 @@ class Trainer:
     def _report(self, losses: Mapping[str, Tensor], samples_per_s: float, logger: SummaryWriter | None) -> None:
         if logger is None:
             return
-        values = {name: float(value.detach()) for name, value in losses.items()}
+        values = {name: float(value) for name, value in losses.items()}
         for name, value in values.items():
             logger.add_scalar(f"train/{name}", value, self.step)
         logger.add_scalar("train/samples_per_s", samples_per_s, self.step)

@@ -6,12 +6,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
+
 from ego_perception.data.hand_removal import HandRemovalEstimate
 from ego_perception.errors import ConfigError
 from ego_perception.hand_removal.config import DiffusionConfig, published_diffusion
 from ego_perception.hand_removal.context import ContextConfig
 from ego_perception.hand_removal.estimator import HandRemovalConfig, HandRemovalEstimator
 from ego_perception.hand_removal.fill.painter import Painter
+from ego_perception.hand_removal.fill.sizes import PLANES
 from ego_perception.hand_removal.guard import CheckedSegmenter, RemovalGuard
 from ego_perception.parameters import param
 from ego_perception.runtime import Estimator
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
     from ego_perception.hand_removal.refine import DiffusionRefiner
 
 BACKENDS: Final = ("compact", "propagate_only", "vidm", "vidm_fast")
+_WARM_UP_SIZE: Final = (480, 640, 3)
+_WARM_UP_PLANES: Final = (PLANES, 128, 128)
 _DIFFUSION_FILE: Final = "vidm.safetensors"
 
 
@@ -57,7 +62,7 @@ def build_remover(
     diffusion: DiffusionConfig | None = None,
     context: ContextConfig | None = None,
 ) -> RemovalParts:
-    """Load and check the weights that the backend needs.
+    """Load and check the weights that the backend needs, and run each network once so that the first image is not slow.
 
     Args:
         backend: compact: remembered background and the fill network; propagate_only: what was never seen stays black;
@@ -81,10 +86,13 @@ def build_remover(
     if config.mask_source != "frame":
         files.append(_path(models.segmenter, SEGMENTATION))
         segmenter = CheckedSegmenter(load_segmenter(files[-1], **where))
+        segmenter.predict(np.zeros(_WARM_UP_SIZE, np.uint8))
         names.append(segmenter.name)
     if backend == "compact":
         files.append(_path(models.painter, FILL))
-        painter = Painter(config.painter, load_filler(files[-1], **where))
+        filler = load_filler(files[-1], **where)
+        filler.paint(np.zeros(_WARM_UP_PLANES, np.float32))
+        painter = Painter(config.painter, filler)
         names.append(painter.name)
     estimator: Estimator[HandRemovalEstimate] = HandRemovalEstimator(config, segmenter, painter)
     if backend in ("vidm", "vidm_fast"):
@@ -117,7 +125,8 @@ def build_refiner(
     from ego_perception.hand_removal.vidm.remover import VidmRemover
 
     remover = VidmRemover(VidmInpainter(load_vidm(path), diffusion, models.device))
-    return DiffusionRefiner(remover, context or ContextConfig(), f"vidm {sha256_of(path)[:12]}")
+    settings = remover.inpainter.config
+    return DiffusionRefiner(remover, context or ContextConfig(), f"vidm {sha256_of(path)[:12]}", settings)
 
 
 def diffusion_path(models: RemovalModels) -> Path:

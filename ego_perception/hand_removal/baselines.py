@@ -11,7 +11,8 @@ from ego_perception.hand_removal.background.plate import Background
 Image = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 
-_RADIUS_PX = 3
+# Of 3, 5, 10 and 20 the best on validation clips but for 0.1 dB and 0.002, at a quarter of the time of 20; 3 loses 0.2 dB.
+_RADIUS_PX = 10
 
 
 def telea(rgb: Image, hole: Mask) -> Image:

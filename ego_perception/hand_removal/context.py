@@ -1,9 +1,9 @@
-"""Which earlier frames the diffusion model sees beside the one whose hands it removes."""
+"""Which earlier frames the diffusion model sees beside the one whose hands it removes, and how the background moved since."""
 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 import cv2
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from ego_perception.hand_removal.vidm.remover import MaskedImage
 
 _SMALL_WIDTH_PX: Final = 160
+_POINT_GAP: Final = 37  # visible pixels from one fitted point to the next; prime, so that they form no columns
+_MIN_POINTS: Final = 16
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,13 @@ class ContextConfig:
     )
     spacing_s: float = param(0.6, "Time between two of them; kept are three per spacing.", unit="s", ge=0.03, le=60.0)
     capacity: int = param(16, "Frames kept to choose from.", ge=3, le=200)
+    recollect_s: float = param(
+        10.0,
+        "Age up to which a refined image, registered to the live one, shows there what was never seen; 0: none does.",
+        unit="s",
+        ge=0.0,
+        le=600.0,
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +46,7 @@ class _Kept:
     image: MaskedImage
     grey: NDArray[np.uint8]
     hole: NDArray[np.bool_]
+    place: NDArray[np.float64] = field(default_factory=lambda: np.eye(3))
 
 
 class ContextMemory:
@@ -65,7 +75,25 @@ class ContextMemory:
                 self.reset()
             elif image.stamp_ns - last.stamp_ns < self.config.spacing_s * 1e9 / 3:
                 return
-        self._kept.append(_small(image))
+        small = _small(image)
+        self._kept.append(replace(small, place=self._placed(small)))
+
+    def place(self, image: MaskedImage) -> NDArray[np.float64]:
+        """Where the background of an image was in the first frame: (3, 3) homography in shares of width and height.
+
+        Without a frame that has anything in common with it, the places of the newest frame, or the image's own.
+        """
+        if self._kept and self._kept[-1].image is image:
+            return self._kept[-1].place
+        return self._placed(_small(image))
+
+    def _placed(self, small: _Kept) -> NDArray[np.float64]:
+        if not self._kept or self._kept[-1].grey.shape != small.grey.shape:
+            return np.eye(3)
+        before = self._kept[-1]
+        match = self._registrar.register(small.grey, before.grey, small.hole, before.hole)
+        step = None if match is None else homography_of(match.flow, small.hole)
+        return before.place if step is None else np.asarray(before.place @ step, np.float64)
 
     def choose(self, target: MaskedImage) -> list[MaskedImage]:
         """Context for a frame, oldest first."""
@@ -104,6 +132,18 @@ class ContextMemory:
             return np.zeros_like(target.hole)
         # One where visible, so that what lies outside the kept frame counts as not shown.
         return target.hole & (sample((~kept.hole).astype(np.uint8), match.flow, cv2.INTER_NEAREST) > 0)
+
+
+def homography_of(flow: NDArray[np.float32], hole: NDArray[np.bool_]) -> NDArray[np.float64] | None:
+    """The (3, 3) homography nearest to the flow of the visible pixels, in shares of width and height."""
+    size = np.array(hole.shape[::-1], np.float64)
+    rows, cols = (index[::_POINT_GAP] for index in np.nonzero(~hole))
+    start = np.stack([cols, rows], axis=1) + 0.5
+    if len(start) < _MIN_POINTS:
+        return None
+    cv2.setRNGSeed(0)
+    H, _ = cv2.findHomography(start / size, (start + flow[rows, cols]) / size, cv2.RANSAC, 1.0 / float(size[0]))
+    return None if H is None or not np.isfinite(H).all() else np.asarray(H, np.float64)
 
 
 def _small(image: MaskedImage) -> _Kept:

@@ -18,9 +18,11 @@ from numpy.typing import NDArray
 from ego_perception.data import Frame
 from ego_perception.data.hand_removal import HandLabel, HandRemovalEstimate, Provenance, RemovalState
 from ego_perception.errors import EgoPerceptionError
+from ego_perception.hand_removal.background.geometry_warp import SceneGeometry
 from ego_perception.hand_removal.background.plate import Background, BackgroundConfig, BackgroundPlate
 from ego_perception.hand_removal.fill.painter import Painter, PainterConfig
 from ego_perception.hand_removal.masks import MaskConfig, hole_of, labels_of
+from ego_perception.hand_removal.relay import GeometryGiver, MaskListener
 from ego_perception.parameters import group, param
 
 _log = logging.getLogger(__name__)
@@ -63,6 +65,10 @@ class HandRemovalEstimator:
         self.config = config
         self._segmenter, self._painter = segmenter, painter
         self._plate = BackgroundPlate(config.background)
+        self.on_mask: MaskListener | None = None
+        """Told the full-size hand mask of each frame as soon as it is found, long before the rest is done."""
+        self.geometry_of: GeometryGiver | None = None
+        """Asked, once the mask was told, for depth and pose of the very frame."""
         self.reset()
 
     def reset(self) -> None:
@@ -76,8 +82,12 @@ class HandRemovalEstimator:
         """Nothing is held back."""
         return ()
 
-    def push(self, frame: Frame) -> HandRemovalEstimate:
-        """Remove the hands from one frame."""
+    def push(self, frame: Frame, geometry: SceneGeometry | None = None) -> HandRemovalEstimate:
+        """Remove the hands from one frame.
+
+        Args:
+            geometry: depth and pose of this frame, where somebody knows them; the memory is warped by them then.
+        """
         try:
             labels = self._labels(frame)
         except (EgoPerceptionError, RuntimeError, ValueError) as error:
@@ -85,9 +95,14 @@ class HandRemovalEstimator:
             return self._withhold(frame, f"no hand mask: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
         hole = hole_of(labels, frame.size, self.config.masks)
         full_labels = np.asarray(cv2.resize(labels, frame.size, interpolation=cv2.INTER_NEAREST), np.uint8)
+        if self.on_mask is not None:
+            self.on_mask(frame, full_labels)
         if hole.mean() > _MAX_HOLE:
             return self._withhold(frame, f"hands cover {hole.mean():.0%} of the image", full_labels)
-        background = self._plate.push(frame.rgb, hole, frame.stamp_ns)
+        held = (full_labels == HandLabel.HELD_OBJECT) & ~hole
+        if geometry is None and self.geometry_of is not None:
+            geometry = self.geometry_of(frame)
+        background = self._plate.push(frame.rgb, hole, frame.stamp_ns, camera=frame.camera, movers=held, geometry=geometry)
         return self._compose(frame, full_labels, hole, background)
 
     def _labels(self, frame: Frame) -> NDArray[np.uint8]:

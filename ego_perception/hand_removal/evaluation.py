@@ -2,134 +2,130 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterable
+from typing import Final, NamedTuple
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from ego_perception.data import Frame, FrameTruth
 from ego_perception.data.hand_removal import HandLabel, Provenance
 from ego_perception.errors import SourceError
+from ego_perception.geometry import PinholeCamera
+from ego_perception.hand_removal.background.geometry_warp import SceneGeometry
 from ego_perception.hand_removal.background.plate import Background, BackgroundConfig, BackgroundPlate
 from ego_perception.hand_removal.baselines import forgetful, navier_stokes, propagation_and_telea, telea
-from ego_perception.hand_removal.fill.painter import Painter
-from ego_perception.hand_removal.masks import MaskConfig, hole_of
-from ego_perception.hand_removal.metrics import PixelError, background_flow, flicker, ssim_map
-from ego_perception.hand_removal.segmentation.data import hand_classes
-from ego_perception.hand_removal.segmentation.sizes import HandClass
+from ego_perception.hand_removal.estimator import Segmenter
+from ego_perception.hand_removal.fill.painter import Painted, Painter
+from ego_perception.hand_removal.masks import MaskConfig, hole_of, labels_of
+from ego_perception.hand_removal.metrics import background_flow, flicker, moved
+from ego_perception.hand_removal.removal_scores import MethodScore, RemovalScores
+from ego_perception.hand_removal.true_masks import true_hole, true_labels
 from ego_perception.hand_removal.visibility import SeenBefore
 
 Image = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 
-OURS = "ours"
+OURS: Final = "ours"
+GUIDED: Final = "ours_with_depth_and_pose"
+"""The same with the true depth and pose of each frame for the memory: what a perfect reconstruction beside it would bring."""
+NEEDED: Final = ("classes", "clean_shadowed", "clean_depth", "T_world_cam")
+_STILL: Final = 10  # grey levels by which the true background may change, after its motion, and still count as static
 
 
-@dataclass
-class MethodScore:
-    """Pooled scores of one method, in the hole only."""
-
-    all: PixelError = field(default_factory=PixelError)
-    observed: PixelError = field(default_factory=PixelError)
-    unobserved: PixelError = field(default_factory=PixelError)
-    ssim_sum: float = 0.0
-    ssim_count: int = 0
-    flicker_sum: float = 0.0
-    flicker_count: int = 0
-
-    def row(self) -> dict[str, float]:
-        """PSNR in dB overall and split by what had been seen before, SSIM, and flicker in grey levels."""
-        return {
-            "psnr": self.all.psnr,
-            "psnr_observed": self.observed.psnr,
-            "psnr_unobserved": self.unobserved.psnr,
-            "ssim": self.ssim_sum / max(self.ssim_count, 1),
-            "flicker": self.flicker_sum / max(self.flicker_count, 1),
-        }
-
-
-@dataclass
-class RemovalScores:
-    """Scores over any number of clips.
+class Painters(NamedTuple):
+    """One painter for each method that has one, for they remember images.
 
     Attributes:
-        methods: by name; `OURS` is the estimator's way.
-        marked_seen, truly_seen: hole pixels marked OBSERVED, and those of them that had been seen before.
-        hole, seen: hole pixels, and those that had been seen before.
+        own: of the estimator; alone: forgets every frame, the single-frame baseline; guided: of `GUIDED`.
     """
 
-    methods: dict[str, MethodScore] = field(default_factory=dict)
-    marked_seen: int = 0
-    truly_seen: int = 0
-    hole: int = 0
-    seen: int = 0
-    frames: int = 0
-
-    @property
-    def provenance_precision(self) -> float:
-        """Share of the pixels marked OBSERVED that had been seen."""
-        return self.truly_seen / max(self.marked_seen, 1)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Everything, for JSON."""
-        return {
-            "frames": self.frames,
-            "hole_pixels": self.hole,
-            "provenance_precision": self.provenance_precision,
-            "coverage": self.coverage,
-            "methods": {name: score.row() for name, score in self.methods.items()},
-        }
-
-    @property
-    def coverage(self) -> float:
-        """Share of the pixels that had been seen and are marked OBSERVED."""
-        return self.truly_seen / max(self.seen, 1)
+    own: Painter
+    alone: Painter
+    guided: Painter
 
 
-def score_clip(frames: Iterable[Frame], painters: tuple[Painter, Painter] | None, scores: RemovalScores) -> None:
-    """Run all methods over one clip with the true hands as mask, and add to the scores.
+class _Scored(NamedTuple):
+    """One frame's outputs and what they are compared with.
+
+    Attributes:
+        outputs: (H, W, 3) by method.
+        hole: (H, W) what is scored.
+        clean, depth, T_world_cam: the true picture, its depth and the camera's pose.
+    """
+
+    outputs: dict[str, Image]
+    hole: Mask
+    clean: Image
+    depth: NDArray[np.float32]
+    T_world_cam: NDArray[np.float64]
+
+
+def score_clip(
+    frames: Iterable[Frame],
+    painters: Painters | None,
+    scores: RemovalScores,
+    segmenter: Segmenter | None = None,
+) -> None:
+    """Run all methods over one clip and add to the scores.
 
     Args:
-        painters: of the estimator, and another one for the single-frame baseline. None leaves both methods out; provenance is
-            then that of the remembered background.
+        painters: None leaves their methods out; provenance is then that of the remembered background.
+        segmenter: finds the hands for all methods; what it misses is scored as well. None takes the true hands.
 
     Raises:
         SourceError: a frame lacks the truth that is needed, or the weights are unusable.
     """
-    plate = BackgroundPlate(BackgroundConfig())
-    if painters is not None:
-        painters[0].reset()
+    plate, guided, masks = BackgroundPlate(BackgroundConfig()), BackgroundPlate(BackgroundConfig()), _Masks(segmenter)
+    for painter in painters or ():
+        painter.reset()
     seen_before: SeenBefore | None = None
-    last: tuple[Mapping[str, Image], Mask, FrameTruth] | None = None
+    last: _Scored | None = None
     for frame in frames:
-        truth = _checked(frame)
-        assert frame.camera is not None and truth.clean_depth is not None and truth.T_world_cam is not None
-        assert truth.clean_shadowed is not None
-        seen_before = seen_before or SeenBefore(frame.camera)
-        hole = true_hole(truth, frame.size)
+        truth, camera = _checked(frame)
+        assert truth.clean_depth is not None and truth.T_world_cam is not None and truth.clean_shadowed is not None
+        seen_before = seen_before or SeenBefore(camera)
+        true = true_hole(truth, frame.size)
+        removed, held = masks.find(frame.rgb) or (true, true_labels(truth) == HandLabel.HELD_OBJECT)
+        hole = removed | true
         seen = seen_before.add(truth.clean_depth, hole, truth.T_world_cam)
-        background = plate.push(frame.rgb, hole, frame.stamp_ns)
-        outputs, marked = _outputs(frame.rgb, hole, background, painters)
-        scores.frames += 1
-        scores.hole, scores.seen = scores.hole + int(hole.sum()), scores.seen + int(seen.sum())
-        scores.marked_seen += int(marked.sum())
-        scores.truly_seen += int((marked & seen).sum())
+        movers = held & ~removed
+        background = plate.push(frame.rgb, removed, frame.stamp_ns, camera=camera, movers=movers)
+        outputs, marked = _outputs(frame.rgb, removed, background, painters)
+        if painters is not None and truth.depth is not None:
+            geometry = SceneGeometry(frame.stamp_ns, truth.depth, truth.T_world_cam, camera)
+            known = guided.push(frame.rgb, removed, frame.stamp_ns, camera=camera, movers=movers, geometry=geometry)
+            outputs[GUIDED] = _painted(painters.guided, frame.rgb, removed, known).image
+        scores.add_provenance(marked, hole, seen)
         for name, image in outputs.items():
-            _add(scores.methods.setdefault(name, MethodScore()), image, truth.clean_shadowed, hole, seen)
-        if last is not None and last[2].T_world_cam is not None:
-            flow = background_flow(truth.clean_depth, frame.camera, truth.T_world_cam, last[2].T_world_cam)
-            for name, image in outputs.items():
-                change, count = flicker(image, last[0][name], flow, hole, last[1])
-                scores.methods[name].flicker_sum += change
-                scores.methods[name].flicker_count += count
-        last = outputs, hole, truth
+            scores.methods.setdefault(name, MethodScore()).add(image, truth.clean_shadowed, hole, seen)
+        if scores.perceptual is not None:
+            scores.perceptual.add(outputs, truth.clean_shadowed, hole)
+        now = _Scored(outputs, hole, truth.clean_shadowed, truth.clean_depth, truth.T_world_cam)
+        if last is not None:
+            _add_flicker(scores, now, last, camera)
+        last = now
 
 
-def _outputs(
-    rgb: Image, hole: Mask, background: Background, painters: tuple[Painter, Painter] | None
-) -> tuple[dict[str, Image], Mask]:
+class _Masks:
+    """What the segmenter wants removed and what it says is held, frame after frame, as the estimator decides it."""
+
+    def __init__(self, segmenter: Segmenter | None) -> None:
+        self._segmenter = segmenter
+        self._before: NDArray[np.float32] | None = None
+
+    def find(self, rgb: Image) -> tuple[Mask, Mask] | None:
+        if self._segmenter is None:
+            return None
+        labels = labels_of(self._segmenter.predict(rgb, self._before), self._before, MaskConfig())
+        self._before = ((labels != HandLabel.NONE) & (labels != HandLabel.HELD_OBJECT)).astype(np.float32)
+        size = (rgb.shape[1], rgb.shape[0])
+        full = np.asarray(cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST), np.uint8)
+        return hole_of(labels, size, MaskConfig()), full == HandLabel.HELD_OBJECT
+
+
+def _outputs(rgb: Image, hole: Mask, background: Background, painters: Painters | None) -> tuple[dict[str, Image], Mask]:
     """The picture of each method, and which pixels count as seen before."""
     outputs = {
         "telea": telea(rgb, hole),
@@ -138,37 +134,34 @@ def _outputs(
     }
     if painters is None:
         return outputs, background.observed
-    painter, lonely = painters
-    painted = painter.paint(rgb, hole, background)
-    lonely.reset()
-    alone = lonely.paint(rgb, hole, forgetful(rgb, hole))
-    if painted is None or alone is None:
-        raise SourceError("the fill network gave numbers that are not finite; train it anew")
+    painted = _painted(painters.own, rgb, hole, background)
+    painters.alone.reset()
+    alone = _painted(painters.alone, rgb, hole, forgetful(rgb, hole))
     return {OURS: painted.image, **outputs, "single_frame_fill": alone.image}, painted.provenance == Provenance.OBSERVED
 
 
-def true_hole(truth: FrameTruth, size: tuple[int, int]) -> Mask:
-    """The wearer's hands and arms with the margin of `MaskConfig`, (H, W)."""
-    assert truth.classes is not None
-    classes = hand_classes(truth.classes)
-    labels = np.where((classes >= HandClass.LEFT_HAND) & (classes <= HandClass.RIGHT_ARM), HandLabel.ANY, HandLabel.NONE)
-    return hole_of(labels.astype(np.uint8), size, MaskConfig())
+def _painted(painter: Painter, rgb: Image, hole: Mask, background: Background) -> Painted:
+    painted = painter.paint(rgb, hole, background)
+    if painted is None:
+        raise SourceError("the fill network gave numbers that are not finite; train it anew")
+    return painted
 
 
-def _checked(frame: Frame) -> FrameTruth:
+def _add_flicker(scores: RemovalScores, now: _Scored, last: _Scored, camera: PinholeCamera) -> None:
+    """Compare fills with those of the frame before where the true background is static."""
+    flow = background_flow(now.depth, camera, now.T_world_cam, last.T_world_cam)
+    change = np.abs(moved(last.clean, flow).astype(np.int16) - now.clean).max(axis=2)
+    static = now.hole & (change <= _STILL)
+    for name, image in now.outputs.items():
+        total, count = flicker(image, last.outputs[name], flow, static, last.hole)
+        scores.methods[name].flicker_sum += total
+        scores.methods[name].flicker_count += count
+
+
+def _checked(frame: Frame) -> tuple[FrameTruth, PinholeCamera]:
     truth = frame.truth
-    needed = ("classes", "clean_shadowed", "clean_depth", "T_world_cam")
-    if truth is None or frame.camera is None or any(getattr(truth, name) is None for name in needed):
-        raise SourceError(f"frame {frame.index} lacks {', '.join(needed)} or its camera; render clips with --products clean")
+    if truth is None or frame.camera is None or any(getattr(truth, name) is None for name in NEEDED):
+        raise SourceError(f"frame {frame.index} lacks {', '.join(NEEDED)} or its camera; render clips with --products clean")
     if frame.camera.is_distorted:
         raise SourceError("hand removal is scored on images without lens distortion; render clips with --photo off")
-    return truth
-
-
-def _add(score: MethodScore, image: Image, truth: Image, hole: Mask, seen: Mask) -> None:
-    score.all.add(image, truth, hole)
-    score.observed.add(image, truth, hole & seen)
-    score.unobserved.add(image, truth, hole & ~seen)
-    values = ssim_map(image, truth)[hole]
-    score.ssim_sum += float(values.sum())
-    score.ssim_count += values.size
+    return truth, frame.camera

@@ -19,6 +19,7 @@ from ego_perception.data import Frame
 from ego_perception.data.hand_removal import HandLabel, HandRemovalEstimate, Provenance, RemovalState
 from ego_perception.errors import FrameError
 from ego_perception.hand_removal.estimator import Segmenter
+from ego_perception.hand_removal.relay import Relay
 from ego_perception.hand_removal.segmentation.sizes import HandClass
 from ego_perception.runtime import Estimator
 
@@ -56,7 +57,7 @@ class CheckedSegmenter:
         return found
 
 
-class RemovalGuard:
+class RemovalGuard(Relay):
     """An estimator of hand removal around another one, whose failures withhold the image and never get out.
 
     Args:
@@ -65,8 +66,10 @@ class RemovalGuard:
     """
 
     def __init__(self, estimator: Estimator[HandRemovalEstimate], *, remove_held_object: bool = False) -> None:
+        super().__init__(estimator)
         self._estimator = estimator
         self._remove_held_object = remove_held_object
+        self._mask: NDArray[np.uint8] | None = None
         self.busy_since_s: float | None = None
         """`time.monotonic()` at which the frame in work was begun, None between frames."""
 
@@ -80,23 +83,31 @@ class RemovalGuard:
 
     def push(self, frame: Frame) -> HandRemovalEstimate:
         """Push one frame; there is always an estimate of this very frame."""
-        self.busy_since_s = time.monotonic()
+        self.busy_since_s, self._mask = time.monotonic(), None
         try:
             return self._checked(frame, self._estimator.push(frame))
         except Exception as error:  # whatever a model throws, the image is withheld
             _log.warning("hand removal failed at %d: %s", frame.stamp_ns, error, exc_info=error)
             self._forget()
-            return _withheld(frame, f"hand removal failed: {_one_line(error)}")
+            return self._withheld(frame, f"hand removal failed: {_one_line(error)}")
         finally:
-            self.busy_since_s = None
+            self.busy_since_s, self._mask = None, None
 
     def _checked(self, frame: Frame, estimate: HandRemovalEstimate | None) -> HandRemovalEstimate:
         if estimate is None:
-            return _withheld(frame, "hand removal gave nothing for this frame")
+            return self._withheld(frame, "hand removal gave nothing for this frame")
         if estimate.state is RemovalState.WITHHELD:
             return replace(estimate, image=None, provenance=None, confidence=None, age_s=None)
         problem = problem_of(frame, estimate, remove_held_object=self._remove_held_object)
-        return estimate if not problem else _withheld(frame, problem)
+        return estimate if not problem else self._withheld(frame, problem)
+
+    def pass_mask(self, frame: Frame, labels: NDArray[np.uint8]) -> None:
+        """Tell whoever listens; whatever happens to the image then, its estimate has this mask."""
+        self._mask = labels
+        super().pass_mask(frame, labels)
+
+    def _withheld(self, frame: Frame, reason: str) -> HandRemovalEstimate:
+        return HandRemovalEstimate(frame, RemovalState.WITHHELD, reason, hand_mask=self._mask)
 
     def _forget(self) -> None:
         """Start anew: what a failure left half done must not serve the next frame."""
@@ -147,10 +158,6 @@ def _problem_of_pixels(
     if hole.sum() >= _MIN_COMPARED and np.array_equal(image[hole], rgb[hole]):
         return "nothing was removed: the hole looks as before"
     return ""
-
-
-def _withheld(frame: Frame, reason: str) -> HandRemovalEstimate:
-    return HandRemovalEstimate(frame, RemovalState.WITHHELD, reason)
 
 
 def _one_line(error: Exception) -> str:

@@ -10,13 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ego_perception.data import Encoding
+from ego_perception.data.images import JPEG_START, PNG_START, decode_pixels
 from ego_perception.errors import FrameError
 
-MAX_PIXELS = 1 << 26
-"""Largest declared picture that is decoded: a broken header must not claim all memory."""
-
-_JPEG_START, _JPEG_SCAN, _JPEG_END = b"\xff\xd8", b"\xff\xda", b"\xff\xd9"
-_PNG_START, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
 _DEPTH_HEADER = struct.Struct("<iff")
 """`compressed_depth_image_transport/ConfigHeader`: format, and the quantisation A and B of inverse depth."""
 
@@ -71,43 +67,6 @@ def decode_compressed_depth(msg: Any) -> NDArray[Any]:
 
 
 def _imdecode(data: bytes, flags: int) -> NDArray[Any]:
-    if not data:
-        raise FrameError("compressed image is empty: 0 bytes")
-    _check_complete(data)
-    width, height = _declared_size(data)
-    if width * height > MAX_PIXELS:
-        raise FrameError(f"compressed image claims {width}x{height} pixels, more than {MAX_PIXELS}; its header is damaged")
-    try:
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    except cv2.error as error:
-        raise FrameError(f"compressed image of {len(data)} bytes cannot be decoded: {error.err or error}") from error
-    if pixels is None or pixels.size == 0:
-        raise FrameError(f"compressed image of {len(data)} bytes cannot be decoded; it is damaged")
-    return pixels
-
-
-def _check_complete(data: bytes) -> None:
-    """Refuse a file without its end mark: decoders fill the missing part with grey and say nothing."""
-    if data.startswith(_JPEG_START):
-        # Entropy-coded data never holds these marks; a thumbnail in the header may, but only before the last scan.
-        complete = data.rfind(_JPEG_END) > data.rfind(_JPEG_SCAN) >= 0
-    elif data.startswith(_PNG_START):
-        complete = data.rfind(_PNG_END) >= 0
-    else:
+    if data and not data.startswith((JPEG_START, PNG_START)):
         raise FrameError(f"compressed image starts with {data[:8]!r}: it is neither JPEG nor PNG")
-    if not complete:
-        raise FrameError(f"compressed image of {len(data)} bytes was cut short: its end mark is missing")
-
-
-def _declared_size(data: bytes) -> tuple[int, int]:
-    """Width and height in the header of a JPEG or PNG; zeros where there is none."""
-    if data.startswith(_PNG_START):
-        return struct.unpack_from(">II", data, 16) if len(data) >= 24 else (0, 0)
-    at = 2
-    while at + 9 <= len(data) and data[at] == 0xFF:
-        mark = data[at + 1]
-        if 0xC0 <= mark <= 0xCF and mark not in (0xC4, 0xC8, 0xCC):
-            height, width = struct.unpack_from(">HH", data, at + 5)
-            return width, height
-        at += 1 if mark == 0xFF else 2 + int(struct.unpack_from(">H", data, at + 2)[0])
-    return 0, 0
+    return decode_pixels(data, flags, "compressed image")

@@ -69,8 +69,8 @@ HAND_FREE: Final = (
 )
 """Topics of the hand-free image and of what describes it; silent while it is withheld."""
 
-PER_FRAME: Final = (*HAND_FREE, RemovalTopic.AGENT, RemovalTopic.HAND_MASK)
-"""In the order of sending: when a mask is there, so is all that goes with it."""
+PER_FRAME: Final = (RemovalTopic.HAND_MASK, *HAND_FREE, RemovalTopic.AGENT)
+"""In the order of sending: the mask comes first, as others wait for it."""
 
 
 class RemovalMessages:
@@ -187,7 +187,11 @@ def observed_age_s(estimate: HandRemovalEstimate) -> float:
     return float(np.median(ages)) if ages.size else float("nan")
 
 
-def decode_hand_mask(msg: Any, size: tuple[int, int]) -> NDArray[np.uint8]:
+MASK_VALUES: Final = ("labels", "nonzero", "zero")
+"""How the values of a hand mask are read."""
+
+
+def decode_hand_mask(msg: Any, size: tuple[int, int], values: str = "labels") -> NDArray[np.uint8]:
     """Decode a hand mask: mono8, 0 background, 1 left, 2 right, 3 held object, 255 any hand.
 
     A mask whose values were swapped, so that hands are 0, cannot be told from one of large hands; the estimator withholds an
@@ -195,6 +199,7 @@ def decode_hand_mask(msg: Any, size: tuple[int, int]) -> NDArray[np.uint8]:
 
     Args:
         size: width and height of the image that it belongs to.
+        values: labels: the table above; nonzero: what is not 0 is a hand, of whatever value; zero: what is 0 is a hand.
 
     Returns:
         (h, w) `HandLabel` values, at most of the image's size. Where a larger mask was reduced, a pixel with any hand in it
@@ -209,6 +214,8 @@ def decode_hand_mask(msg: Any, size: tuple[int, int]) -> NDArray[np.uint8]:
     height, width = mask.shape
     if abs(width * size[1] / (height * size[0]) - 1) > _ASPECT_TOLERANCE:
         raise FrameError(f"hand mask is {width}x{height}; the image is {size[0]}x{size[1]} and has another shape")
+    if values != "labels":
+        mask = np.where((mask == 0) == (values == "zero"), np.uint8(HandLabel.ANY), np.uint8(HandLabel.NONE))
     known = np.zeros(256, np.bool_)
     known[_LABELS] = True
     if not known[mask].all():

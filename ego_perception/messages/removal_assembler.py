@@ -64,7 +64,12 @@ class RemovalAssembler:
 
     def _newest(self, stamp_ns: int) -> int | None:
         near = [s for s in self._parts if s in self._frames and 0 <= stamp_ns - s <= self._max_age_s * 1e9]
-        return max(near, default=None)
+        return max(filter(self._is_settled, near), default=None)
+
+    def _is_settled(self, stamp_ns: int) -> bool:
+        """False where the mask came, which is sent first, and the image may still be on its way."""
+        is_whole = self._parts[stamp_ns].messages.keys() >= {RemovalTopic.IMAGE, RemovalTopic.PROVENANCE_IMAGE}
+        return is_whole or self._state is RemovalState.WITHHELD or stamp_ns < max(self._parts)
 
     def _assemble(self, frame: Frame, parts: _Parts) -> HandRemovalEstimate:
         image, provenance = (parts.messages.get(t) for t in (RemovalTopic.IMAGE, RemovalTopic.PROVENANCE_IMAGE))

@@ -11,14 +11,15 @@ from ego_perception.hand_removal.config import DiffusionConfig
 from ego_perception.hand_removal.context import ContextConfig
 from ego_perception.hand_removal.fill.painter import PainterConfig
 from ego_perception.hand_removal.masks import MaskConfig
+from ego_perception.messages.hand_removal import MASK_VALUES
 from ego_perception.parameters import Apply, group, param
 from ego_perception.reconstruction.config import ReconstructionConfig
 from ego_perception.simulation.config import EgoSimConfig
 
 
 @dataclass(frozen=True)
-class InputConfig:
-    """The camera streams a node listens to."""
+class ImageStreamConfig:
+    """The images a node listens to."""
 
     transport: str = param(
         "raw", "Listen to raw images on `image`, or to JPEG and PNG on `image/compressed`.", choices=("raw", "compressed")
@@ -29,6 +30,15 @@ class InputConfig:
         choices=("latest", "all", "window"),
     )
     queue_size: int = param(4, "Images that wait at most under the policies `all` and `window`.", ge=1, le=1000)
+    image_timeout_s: float = param(
+        2.0, "No image for longer makes the node DEGRADED.", unit="s", ge=0.1, le=3600.0, apply=Apply.LIVE
+    )
+
+
+@dataclass(frozen=True)
+class InputConfig(ImageStreamConfig):
+    """The camera streams a node listens to."""
+
     intrinsics: str = param(
         "camera_info",
         "Take the camera from `camera_info`, or ignore that topic and estimate the camera from the images.",
@@ -42,9 +52,6 @@ class InputConfig:
         ge=0.1,
         le=60.0,
         apply=Apply.LIVE,
-    )
-    image_timeout_s: float = param(
-        2.0, "No image for longer makes the node DEGRADED.", unit="s", ge=0.1, le=3600.0, apply=Apply.LIVE
     )
     ignore_mask: bool = param(
         False, "Listen to `ignore_mask` (mono8, not zero where a pixel is the wearer's), paired by stamp."
@@ -108,24 +115,6 @@ class ReconstructionNodeConfig:
 
 
 @dataclass(frozen=True)
-class RemovalInputConfig:
-    """The streams that hand removal listens to."""
-
-    transport: str = param(
-        "raw", "Listen to raw images on `image`, or to JPEG and PNG on `image/compressed`.", choices=("raw", "compressed")
-    )
-    queue_policy: str = param(
-        "latest",
-        "Images that arrive while one is in work: keep the newest, wait for room so that none is lost, or keep the last few.",
-        choices=("latest", "all", "window"),
-    )
-    queue_size: int = param(4, "Images that wait at most under the policies `all` and `window`.", ge=1, le=1000)
-    image_timeout_s: float = param(
-        2.0, "No image for longer makes the node DEGRADED.", unit="s", ge=0.1, le=3600.0, apply=Apply.LIVE
-    )
-
-
-@dataclass(frozen=True)
 class HandRemovalNodeConfig:
     """Parameters of the hand removal node."""
 
@@ -142,6 +131,12 @@ class HandRemovalNodeConfig:
         "they come in time, else the own segmenter.",
         choices=("builtin", "topic", "auto"),
     )
+    mask_values: str = param(
+        "labels",
+        "What masks on `hand_mask_in` hold; labels: 0 background, 1 left, 2 right, 3 held object, 255 any hand; nonzero: what "
+        "is not 0 is a hand; zero: what is 0 is a hand.",
+        choices=MASK_VALUES,
+    )
     mask_timeout_s: float = param(0.15, "How long an image waits for its mask.", unit="s", ge=0.0, le=10.0)
     refine_rate_hz: float = param(
         0.0,
@@ -150,7 +145,18 @@ class HandRemovalNodeConfig:
         ge=0.0,
         le=30.0,
     )
-    input: RemovalInputConfig = group(RemovalInputConfig)
+    geometry_source: str = param(
+        "auto",
+        "By what the background is carried over; none: image motion alone; topic: depth and poses of the reconstruction, and "
+        "DEGRADED without; auto: those where they come in time.",
+        choices=("none", "topic", "auto"),
+    )
+    geometry_wait_s: float = param(
+        0.1, "How long an image waits for its depth and pose, once its mask went out.", unit="s", ge=0.0, le=10.0
+    )
+    reconstruction: str = param("reconstruction", "Name of the reconstruction node whose depth and poses are taken.")
+    input: ImageStreamConfig = group(ImageStreamConfig)
+    frames: FramesConfig = group(FramesConfig)
     models: RemovalModels = group(RemovalModels)
     masks: MaskConfig = group(MaskConfig)
     background: BackgroundConfig = group(BackgroundConfig)

@@ -9,9 +9,12 @@ that can be trusted, or with a model that fails in any way, `~/image` and what d
 | `image` or `image/compressed` | sensor_msgs/Image, CompressedImage | best effort, 5 |
 | `camera_info`, if there is one | sensor_msgs/CameraInfo | best effort, 5 |
 | `hand_mask_in` (unless `mask_source` is `builtin`) | sensor_msgs/Image mono8 | best effort, 5 |
+| `reconstruction/depth/image`, as below | sensor_msgs/Image 32FC1, metres | best effort, 5 |
+| `reconstruction/depth/camera_info`, as below | sensor_msgs/CameraInfo | best effort, 5 |
+| `reconstruction/odom` (unless `geometry_source` is `none`) | nav_msgs/Odometry | best effort, 5 |
 
-A mask on `hand_mask_in` holds 0 background, 1 left, 2 right, 3 held object, 255 any hand; any size of the image's shape, the
-stamp of its image to half the time between images.
+A mask on `hand_mask_in` holds 0 background, 1 left, 2 right, 3 held object, 255 any hand (or what `mask_values` says); any size
+of the image's shape, the stamp of its image to half the time between images.
 
 | publishes | type | QoS |
 |---|---|---|
@@ -22,7 +25,7 @@ stamp of its image to half the time between images.
 | `~/provenance/image` | sensor_msgs/Image mono8, codes of ego_msgs/Provenance | reliable, 10 |
 | `~/confidence/image` | sensor_msgs/Image 32FC1, 0..1 | reliable, 10 |
 | `~/agent/image` | sensor_msgs/Image rgb8, the wearer's hands alone, the rest black | reliable, 10 |
-| `~/hand_mask/image` | sensor_msgs/Image mono8, values as on `hand_mask_in` | reliable, 10 |
+| `~/hand_mask/image` | sensor_msgs/Image mono8, values as above; sent before the rest is worked on | reliable, 10 |
 | `~/refined/image` (if `refine_rate_hz` is not 0) | sensor_msgs/Image rgb8, from the diffusion model | reliable, 10 |
 | `~/status` | ego_msgs/NodeStatus | reliable, 10 |
 | `/diagnostics` | diagnostic_msgs/DiagnosticArray | reliable, 10 |
@@ -34,47 +37,44 @@ Parameters: `nodes.config.HandRemovalNodeConfig`, listed in docs/parameters.md.
 from __future__ import annotations
 
 import sys
-import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
-from std_srvs.srv import Trigger
-
 from ego_perception.data import Frame, TrackingState
-from ego_perception.data.hand_removal import HandRemovalEstimate, RemovalState
+from ego_perception.data.hand_removal import HandRemovalEstimate
 from ego_perception.errors import FrameError
 from ego_perception.hand_removal.guard import RemovalGuard, problem_of
-from ego_perception.messages import MessageFactory, NodeFacts
+from ego_perception.messages import MessageFactory
 from ego_perception.messages.hand_removal import removal_facts
+from ego_perception.messages.mask_pairing import PairedImage
 from ego_perception.nodes.config import HandRemovalNodeConfig
+from ego_perception.nodes.estimator_node import EstimatorNode, EstimatorWork
+from ego_perception.nodes.geometry_input import GeometryInput
 from ego_perception.nodes.model import RemovalModel, build_hand_removal
-from ego_perception.ros.diagnostics import Reporter
+from ego_perception.nodes.mount import mount_of
 from ego_perception.ros.image_input import ImageInput, InputOptions
-from ego_perception.ros.lifecycle import EgoLifecycleNode
 from ego_perception.ros.mask_input import MaskInput
-from ego_perception.ros.mask_pairing import PairedImage
 from ego_perception.ros.process import run_node
 from ego_perception.ros.removal_publisher import RemovalPublisher
-from ego_perception.runtime import BackgroundWorker, EstimatorStage, Pipeline, PipelineCounters, QueuePolicy
+from ego_perception.runtime import BackgroundWorker, EstimatorStage, PipelineCounters
 
 _ANSWER_LIMIT_S: Final = 1.0
 """A frame that is in work for longer leaves the node without an output to trust."""
 
 
 @dataclass(frozen=True)
-class _Work:
+class _Work(EstimatorWork):
     """What exists while the node is configured."""
 
+    publisher: RemovalPublisher
     model: RemovalModel
     guard: RemovalGuard
-    publisher: RemovalPublisher
-    pipeline: Pipeline
 
 
-class HandRemovalNode(EgoLifecycleNode[HandRemovalNodeConfig]):
+class HandRemovalNode(EstimatorNode[HandRemovalNodeConfig, _Work]):
     """See the module's docstring for the contract.
 
     Args:
@@ -91,16 +91,11 @@ class HandRemovalNode(EgoLifecycleNode[HandRemovalNodeConfig]):
     ) -> None:
         self._make_model = make_model
         self._factory = factory
-        self._report_lock = threading.Lock()
-        self._work: _Work | None = None
-        self._input: ImageInput | None = None
         self._masks: MaskInput | None = None
+        self._geometry: GeometryInput | None = None
+        self._geometry_before = (0, 0)
         self._refiner: BackgroundWorker[HandRemovalEstimate, HandRemovalEstimate] | None = None
-        self._latest: HandRemovalEstimate | None = None
-        self._state_sent: RemovalState | None = None
-        self._counted_before = PipelineCounters()
-        super().__init__("hand_removal", HandRemovalNodeConfig, **kwargs)
-        self._reporter = Reporter(self)
+        super().__init__("hand_removal", HandRemovalNodeConfig, "the next image starts with an empty background", **kwargs)
 
     def setup(self, config: HandRemovalNodeConfig, scope: ExitStack) -> None:
         """Load the models and create publishers and services."""
@@ -108,124 +103,83 @@ class HandRemovalNode(EgoLifecycleNode[HandRemovalNodeConfig]):
         # Also around an estimator that was injected: what this node publishes was looked at here.
         guard = RemovalGuard(model.estimator, remove_held_object=config.masks.remove_held_object)
         publisher = RemovalPublisher(self, scope, self._after_publish, self._factory, with_refined=model.refine is not None)
-        pipeline = Pipeline(
-            stages=[EstimatorStage(guard), publisher],
-            policy=QueuePolicy(config.input.queue_policy),
-            capacity=config.input.queue_size,
-            decode=self._decode,
-        )
-        self._counted_before = PipelineCounters()
-        self._work = _Work(model, guard, publisher, pipeline)
-        scope.callback(self._drop_work)
-        self.service(scope, Trigger, "~/reset", self._on_reset)
+        guard.on_mask = publisher.send_mask
+        pipeline = self.pipeline_of(config.input, [EstimatorStage(guard), publisher])
+        self.hold(_Work(model.identity, publisher, pipeline, model, guard), scope)
 
     def run(self, config: HandRemovalNodeConfig, scope: ExitStack) -> None:
         """Start the workers, then listen."""
-        work = self._configured_work
-        work.pipeline.request_reset()
-        if work.model.refine is not None:
-            self._refiner = BackgroundWorker("refine", work.model.refine, self._send_refined, 1 / config.refine_rate_hz)
+        refine = self.work.model.refine
+        if refine is not None:
+            self._refiner = BackgroundWorker("refine", refine, self._send_refined, 1 / config.refine_rate_hz)
             self._refiner.start()
             scope.callback(self._stop_refiner)
-        work.pipeline.start()
-        scope.callback(self._stop_worker)
-        submit, self._masks = work.pipeline.submit, None
+        submit, self._masks = self.start_worker(scope).submit, None
         if config.mask_source != "builtin":
-            required = config.mask_source == "topic"
-            self._masks = MaskInput(self, scope, submit, is_required=required, timeout_s=config.mask_timeout_s)
+            required, limit_s, values = config.mask_source == "topic", config.mask_timeout_s, config.mask_values
+            self._masks = MaskInput(self, scope, submit, is_required=required, timeout_s=limit_s, values=values)
             submit = self._masks.submit
+        self._geometry = self.work.guard.geometry_of = None
+        if config.geometry_source != "none":
+            name, wait_s = config.reconstruction, config.geometry_wait_s
+            self._geometry = GeometryInput(self, scope, name, mount_of(config.frames), wait_s)
+            self.work.guard.geometry_of = self._geometry.geometry_of
         options = InputOptions(compressed=config.input.transport == "compressed", needs_camera=False)
         self._input = ImageInput(self, options, submit, scope)
 
-    def heartbeat(self) -> None:
-        """Send `~/status` and `/diagnostics`."""
-        with self._report_lock:
-            self._state_sent = self._latest.state if self._latest is not None else None
-            facts = self._reporter.publish(self._facts())
-            self._counted_before = facts.counters
+    def decode(self, item: Any) -> Frame:
+        """Where masks come on a topic, an image brings its own."""
+        assert self._input is not None
+        if self._masks is None or not isinstance(item, PairedImage):
+            return self._input.decode(item)
+        return self._masks.attach(self._input.decode(item.image), item)
 
-    @property
-    def _configured_work(self) -> _Work:
-        assert self._work is not None, "only called between setup and its undoing"
-        return self._work
+    def facts_of(self, estimate: Any) -> dict[str, Any]:
+        """What a `HandRemovalEstimate` settles."""
+        return removal_facts(estimate)
 
-    def _drop_work(self) -> None:
-        self._work = None
+    def problem_of(self, counters: PipelineCounters) -> tuple[TrackingState, str]:
+        """What is wrong besides the last estimate: LOST where nothing came out since the last beat."""
+        assert self._input is not None
+        silent = TrackingState.LOST if counters.processed == self._counted_before.processed else TrackingState.DEGRADED
+        if problem := self._input.problem(self.parameters.current.input.image_timeout_s, float("inf")):
+            return silent, problem
+        since_s = self.work.guard.busy_since_s
+        if since_s is not None and (waited_s := time.monotonic() - since_s) > _ANSWER_LIMIT_S:
+            return TrackingState.LOST, f"withheld: the model is at one image for {waited_s:.1f} s"
+        if problem := self.failures_since_beat(counters, "withheld"):
+            return silent, problem
+        return TrackingState.DEGRADED, self._missing_geometry()
 
-    def _stop_worker(self) -> None:
-        if not self._configured_work.pipeline.stop():
-            self.get_logger().error("the worker did not stop in time; it ends with the frame it is at")
-        self._latest = None
+    def _missing_geometry(self) -> str:
+        """Images that were done without depth and pose since the last beat, where those were asked for."""
+        if self._geometry is None or self.parameters.current.geometry_source != "topic":
+            return ""
+        now, before = (self._geometry.num_asked, self._geometry.num_given), self._geometry_before
+        self._geometry_before = now
+        asked, given = now[0] - before[0], now[1] - before[1]
+        node = self.parameters.current.reconstruction
+        return (
+            f"no depth and pose of '{node}' for {asked - given} of {asked} frames; image motion serves" if asked > given else ""
+        )
 
     def _stop_refiner(self) -> None:
         refiner, self._refiner = self._refiner, None
         if refiner is not None and not refiner.stop():
             self.get_logger().warning("the refinement in work is given up")
 
-    def _decode(self, item: Any) -> Frame:
-        """In the worker, before each frame."""
-        assert self._input is not None
-        if self._masks is None or not isinstance(item, PairedImage):
-            return self._input.decode(item)
-        return self._masks.attach(self._input.decode(item.image), item)
-
     def _after_publish(self, estimate: HandRemovalEstimate) -> None:
-        """In the worker: a change of state is told at once, and the image offered for refinement."""
-        self._latest = estimate
-        if estimate.state is not self._state_sent:
-            self.heartbeat()
-        if self._refiner is not None and estimate.image is not None and self._configured_work.publisher.wants_refined:
+        """In the worker: the image is also offered for refinement."""
+        self.tell(estimate)
+        is_wanted = self.work.model.recollects or self.work.publisher.wants_refined
+        if self._refiner is not None and estimate.image is not None and is_wanted:
             self._refiner.submit(estimate)
 
     def _send_refined(self, estimate: HandRemovalEstimate) -> None:
         held = self.parameters.current.masks.remove_held_object
         if problem := problem_of(estimate.frame, estimate, remove_held_object=held):
             raise FrameError(f"a refined image is withheld: {problem}")
-        self._configured_work.publisher.send_refined(estimate)
-
-    def _facts(self) -> NodeFacts:
-        """Everything this node knows about itself now."""
-        work, latest = self._work, self._latest
-        facts = NodeFacts() if latest is None else NodeFacts(**removal_facts(latest))
-        if work is None:
-            return facts
-        age_p50_ms, age_p95_ms = work.publisher.age_ms
-        facts = replace(
-            facts,
-            model_id=work.model.identity.name,
-            model_sha256=work.model.identity.sha256,
-            device=work.model.identity.device,
-            precision=work.model.identity.precision,
-            counters=work.pipeline.counters,
-            stages=work.pipeline.latency.summary(),
-            queue_length=work.pipeline.queue_length,
-            age_p50_ms=age_p50_ms,
-            age_p95_ms=age_p95_ms,
-        )
-        state, problem = self._problem(facts, work)
-        if not problem:
-            return facts
-        return replace(facts, state=max(state, facts.state), reason="; ".join(filter(None, (problem, facts.reason))))
-
-    def _problem(self, facts: NodeFacts, work: _Work) -> tuple[TrackingState, str]:
-        """What is wrong besides the last estimate, and how bad it is: LOST where nothing came out since the last beat."""
-        if self._input is None or not self.is_active:
-            return TrackingState.UNKNOWN, ""
-        before, counters = self._counted_before, facts.counters
-        silent = TrackingState.LOST if counters.processed == before.processed else TrackingState.DEGRADED
-        if problem := self._input.problem(self.parameters.current.input.image_timeout_s, float("inf")):
-            return silent, problem
-        since_s = work.guard.busy_since_s
-        if since_s is not None and (waited_s := time.monotonic() - since_s) > _ANSWER_LIMIT_S:
-            return TrackingState.LOST, f"withheld: the model is at one image for {waited_s:.1f} s"
-        failed, refused = counters.failed - before.failed, counters.refused - before.refused
-        counts = [f"{count} frames {what}" for count, what in ((failed, "withheld"), (refused, "refused")) if count]
-        return silent, f"{' and '.join(counts)}, the last one with: {counters.last_error}" if counts else ""
-
-    def _on_reset(self, _: Any, response: Any) -> Any:
-        self._configured_work.pipeline.request_reset()
-        response.success, response.message = True, "the next image starts with an empty background"
-        return response
+        self.work.publisher.send_refined(estimate)
 
 
 def main(args: Sequence[str] | None = None) -> None:

@@ -13,6 +13,7 @@ from ego_perception.data import SceneEstimate
 from ego_perception.data.hand_removal import HandRemovalEstimate
 from ego_perception.hand_removal.assembly import build_refiner, build_remover
 from ego_perception.hand_removal.estimator import HandRemovalConfig
+from ego_perception.hand_removal.recollection import RecollectingEstimator, Recollection
 from ego_perception.nodes.config import HandRemovalNodeConfig, ReconstructionNodeConfig
 from ego_perception.reconstruction.config import ReconstructionConfig
 from ego_perception.runtime import Estimator
@@ -63,11 +64,13 @@ class RemovalModel:
     Attributes:
         estimator: makes the live output; fails closed.
         refine: generates the hole of an estimate anew, beside the live output; None where nothing is refined.
+        recollects: what `refine` made serves the live output, so that it is to run even if nobody else wants it.
     """
 
     estimator: Estimator[HandRemovalEstimate]
     identity: ModelIdentity
     refine: Callable[[HandRemovalEstimate], HandRemovalEstimate] | None = None
+    recollects: bool = False
 
 
 def build_hand_removal(config: HandRemovalNodeConfig) -> RemovalModel:
@@ -78,13 +81,17 @@ def build_hand_removal(config: HandRemovalNodeConfig) -> RemovalModel:
         ConfigError: no diffusion model was imported, or no such device.
     """
     parts = build_remover(removal_config(config), config.backend, config.models, config.diffusion, config.context)
-    refine = None
+    estimator, recollects = parts.estimator, config.context.recollect_s > 0
+    refine: Callable[[HandRemovalEstimate], HandRemovalEstimate] | None = None
     if config.refine_rate_hz > 0:
         refine = build_refiner(config.models, config.diffusion, config.context).refine
+        if recollects:
+            kept = Recollection(config.context.recollect_s, remove_held_object=config.masks.remove_held_object)
+            estimator, refine = RecollectingEstimator(estimator, kept), kept.keeping(refine)
     precision = "bfloat16" if config.models.device == "cuda" else "float32"
     sha256 = ", ".join(parts.weights.values())
     identity = ModelIdentity(", ".join((config.backend, *parts.names)), sha256, config.models.device, precision)
-    return RemovalModel(parts.estimator, identity, refine)
+    return RemovalModel(estimator, identity, refine, recollects and refine is not None)
 
 
 def removal_config(config: HandRemovalNodeConfig) -> HandRemovalConfig:

@@ -1,4 +1,4 @@
-"""Listens to what the reconstruction node publishes, and says how often and how old; for benchmarks.
+"""Listens to what reconstruction and hand removal publish, and says how often and how old; for benchmarks.
 
 Messages are taken serialised: the stamp is read from the first bytes of the header and nothing else is decoded, so that the
 listener costs as little as a listener in another language would.
@@ -16,6 +16,7 @@ import numpy as np
 from rclpy.node import Node
 
 from ego_perception.messages import SceneTopic
+from ego_perception.messages.hand_removal import PER_FRAME, RemovalTopic
 from ego_perception.ros import qos
 from ego_perception.ros.factory import message_class
 from ego_perception.ros.process import SpinThread
@@ -30,6 +31,8 @@ TOPICS: Final = (
     SceneTopic.MAP_POINTS,
     SceneTopic.STATUS,
 )
+REMOVAL_TOPICS: Final = (*PER_FRAME, RemovalTopic.STATUS)
+Topic = SceneTopic | RemovalTopic
 _STAMP = struct.Struct("<iI")  # after the four bytes that name the encapsulation
 
 
@@ -53,15 +56,22 @@ class Arrivals:
 
 
 class Probe:
-    """Subscribes to every output of a reconstruction node; use as a context within an initialised rclpy."""
+    """Subscribes to every output of a reconstruction or a hand removal node, or both; use within an initialised rclpy.
 
-    def __init__(self, namespace: str, reconstruction: str = "reconstruction") -> None:
-        self.arrivals: dict[SceneTopic, Arrivals] = {topic: Arrivals() for topic in TOPICS}
+    Args:
+        namespace: of the nodes.
+        reconstruction, hand_removal: their names; empty for one that is not there.
+    """
+
+    def __init__(self, namespace: str, reconstruction: str = "reconstruction", hand_removal: str = "") -> None:
+        names: dict[Topic, str] = {topic: reconstruction for topic in TOPICS if reconstruction}
+        names |= {topic: hand_removal for topic in REMOVAL_TOPICS if hand_removal}
+        self.arrivals: dict[Topic, Arrivals] = {topic: Arrivals() for topic in names}
         self._node = Node("probe", namespace=namespace)
-        for topic in TOPICS:
+        for topic, node in names.items():
             self._node.create_subscription(
                 message_class(topic.type_name),
-                f"{reconstruction}/{topic.value}",
+                f"{node}/{topic.value}",
                 partial(self._take, topic),
                 qos.LATCHED if topic.is_latched else qos.RESULT,
                 raw=True,
@@ -70,7 +80,7 @@ class Probe:
 
     def clear(self) -> None:
         """Forget what arrived so far."""
-        self.arrivals = {topic: Arrivals() for topic in TOPICS}
+        self.arrivals = {topic: Arrivals() for topic in self.arrivals}
 
     def __enter__(self) -> Probe:
         return self
@@ -79,7 +89,7 @@ class Probe:
         self._spin.stop()
         self._node.destroy_node()
 
-    def _take(self, topic: SceneTopic, data: bytes) -> None:
+    def _take(self, topic: Topic, data: bytes) -> None:
         seconds, nanoseconds = _STAMP.unpack_from(data, 4)
         arrivals = self.arrivals[topic]
         arrivals.times_s.append(time.monotonic())

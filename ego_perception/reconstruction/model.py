@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ego_perception.nn import ConvNorm, Residual, UpsampleMerge
+from ego_perception.nn import EncoderDecoder
 from ego_perception.reconstruction.sizes import NetworkConfig
 
 LOG_DEPTH_RANGE: Final = (math.log(0.05), math.log(60.0))  # canonical log depth that the head may give
@@ -41,32 +41,18 @@ class DepthOutput(NamedTuple):
     log_focal_scale: Tensor
 
 
-class DepthNetwork(nn.Module):
+class DepthNetwork(EncoderDecoder):
     """A residual encoder, a light decoder to half resolution, and a head on the pooled features for the focal length."""
 
     depth_gain: Tensor
     focal_gain: Tensor
 
     def __init__(self, config: NetworkConfig | None = None) -> None:
-        super().__init__()
-        self.config = config or NetworkConfig()
-        c = self.config
-        self.stem = ConvNorm(3, c.stem, 3, 2)
-        self.stages = nn.ModuleList()
-        skips, channels = [c.stem], c.stem
-        for width, count in zip(c.widths, c.counts, strict=True):
-            blocks = [Residual(channels, width, 2), *(Residual(width, width) for _ in range(count - 1))]
-            self.stages.append(nn.Sequential(*blocks))
-            channels = width
-            skips.append(width)
-        self.pool = nn.AdaptiveAvgPool2d(1)
-        self.context = nn.Conv2d(channels, c.decoder[0], 1)
-        self.top = nn.Conv2d(channels, c.decoder[0], 1)
-        self.top_mix = ConvNorm(c.decoder[0], c.decoder[0])
-        pairs = zip(c.decoder[:-1], skips[-2::-1], c.decoder[1:], strict=True)
-        self.levels = nn.ModuleList(UpsampleMerge(coarse, skip, out) for coarse, skip, out in pairs)
+        c = config or NetworkConfig()
+        super().__init__(3, c.stem, c.widths, c.counts, c.decoder)
+        self.config = c
         self.depth_head = nn.Conv2d(c.decoder[-1], 2, 3, padding=1)
-        self.focal_head = nn.Sequential(nn.Linear(channels, 64), nn.ReLU(inplace=True), nn.Linear(64, 2))
+        self.focal_head = nn.Sequential(nn.Linear(c.widths[-1], 64), nn.ReLU(inplace=True), nn.Linear(64, 2))
         self.register_buffer("depth_gain", torch.ones(()))
         self.register_buffer("focal_gain", torch.ones(()))
         self._start_at_typical_values()
@@ -82,13 +68,7 @@ class DepthNetwork(nn.Module):
 
     def forward(self, images: Tensor) -> DepthOutput:
         """Look at (B, 3, H, W) RGB images in 0..1."""
-        features = [self.stem(standardise(images))]
-        for stage in self.stages:
-            features.append(stage(features[-1]))
-        pooled = self.pool(features[-1])
-        y = self.top_mix(self.top(features[-1]) + self.context(pooled))
-        for level, skip in zip(self.levels, features[-2::-1], strict=True):
-            y = level(y, skip)
+        y, pooled = self.encode_decode(standardise(images))
         dense = self.depth_head(y).float()
         focal = self.focal_head(pooled.flatten(1)).float()
         return DepthOutput(

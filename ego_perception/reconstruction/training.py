@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import logging
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -14,10 +11,10 @@ from torch import Tensor, nn
 
 from ego_perception.engine import TrainerConfig
 from ego_perception.engine.distributed import Workplace
-from ego_perception.engine.sampling import EpochSampler
-from ego_perception.engine.seeding import derived_seed, generator_for
+from ego_perception.engine.network_task import NetworkTask, spread_batches
+from ego_perception.engine.seeding import generator_for
 from ego_perception.nn.look import change_look
-from ego_perception.parameters import Apply, group, param, to_dict
+from ego_perception.parameters import Apply, group, param
 from ego_perception.reconstruction.data import (
     FAR_M,
     NEAR_M,
@@ -29,13 +26,9 @@ from ego_perception.reconstruction.data import (
 )
 from ego_perception.reconstruction.losses import depth_losses
 from ego_perception.reconstruction.model import DepthNetwork, DepthOutput
-from ego_perception.reconstruction.sizes import KIND, VERSION, NetworkConfig, network_size
-from ego_perception.weights.info import WeightsInfo
-from ego_perception.weights.store import save_weights
+from ego_perception.reconstruction.network import DEPTH_NETWORK
+from ego_perception.reconstruction.sizes import NetworkConfig, network_size
 
-_log = logging.getLogger(__name__)
-
-WEIGHTS_NAME: Final = "model.safetensors"
 ASPECTS: Final = ((4 / 3, 0.75), (16 / 9, 0.25))  # shapes of training images and their shares
 
 
@@ -51,7 +44,7 @@ class DepthTrainConfig:
     validation_images: int = param(600, "Held-out images scored at every checkpoint.", ge=1, apply=Apply.LIVE)
 
 
-class DepthTrainTask:
+class DepthTrainTask(NetworkTask[DepthTrainConfig, DepthDataset, DepthNetwork]):
     """Learns from the clips in `data/train`, scores on those in `data/val`.
 
     Args:
@@ -60,23 +53,21 @@ class DepthTrainTask:
         data: folder with `train` and `val`.
     """
 
+    clips = "rooms"
+
     def __init__(self, network: NetworkConfig, config: DepthTrainConfig, data: Path) -> None:
-        self.network, self.config, self.data = network, config, data
-        self.seed = config.trainer.seed
-        self.dataset = DepthDataset(data / "train")
-        self.sampler = EpochSampler(self.dataset, self.seed)
+        self.data = data
+        super().__init__(DEPTH_NETWORK, network, config)
         self.validation = held_out_batches(DepthDataset(data / "val"), network.area, config.validation_images)
 
-    def build_model(self) -> DepthNetwork:
-        """Make the network with starting weights of the seed; the global random state is left alone."""
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(derived_seed(self.seed, "weights"))
-            return DepthNetwork(self.network)
+    def open_dataset(self, names: list[Any] | None) -> DepthDataset:
+        """See `NetworkTask`."""
+        return DepthDataset(self.data / "train", names)
 
     def batch(self, step: int, workplace: Workplace) -> DepthBatch:
         """Draw this process's share of the images of `step`, and change them on its device."""
         trainer = self.config.trainer
-        indices = self.sampler.next(trainer.batch_size)[workplace.rank :: workplace.world]
+        indices = self.draw(workplace)
         generator = generator_for(self.seed, "augment", step, workplace.rank)
         is_coarse = step < self.config.coarse_share * trainer.steps
         area = self.config.coarse_area if is_coarse else self.network.area
@@ -95,45 +86,18 @@ class DepthTrainTask:
         output = model(images.contiguous(memory_format=torch.channels_last))
         return depth_losses(output, log_depth, log_focal)
 
-    def evaluate(self, model: nn.Module, step: int, out: Path) -> Mapping[str, float]:
-        """Calibrate on one half of the held-out rooms, score on the other, and write `model.safetensors`."""
-        assert isinstance(model, DepthNetwork)
+    def finish(self, model: DepthNetwork) -> dict[str, float]:
+        """Calibrate on one half of the held-out rooms, score on the other."""
         half = len(self.validation) // 2 or len(self.validation)
         calibrate(model, self.validation[:half])
-        scores = score(model, self.validation[half:] or self.validation)
-        info = WeightsInfo(
-            kind=KIND,
-            version=VERSION,
-            config=dataclasses.asdict(self.network),
-            training={
-                "parameters": to_dict(self.config),
-                "steps": step,
-                "images": step * self.config.trainer.batch_size,
-                "rooms": len(self.dataset.names),
-            },
-            metrics={name: round(value, 4) for name, value in scores.items()},
-        )
-        save_weights(out / WEIGHTS_NAME, model.state_dict(), info, half=True)
-        return scores
-
-    def state_dict(self) -> dict[str, Any]:
-        """The clips in the order they were found, and the position in the epoch."""
-        return {"names": self.dataset.names, "epoch": self.sampler.epoch, "position": self.sampler.position}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take the same blocks in the same order, and go to the position."""
-        self.dataset = DepthDataset(self.data / "train", list(state["names"]))
-        self.sampler = EpochSampler(self.dataset, self.seed)
-        self.sampler.restore(state["epoch"], state["position"])
+        return score(model, self.validation[half:] or self.validation)
 
 
 def held_out_batches(dataset: DepthDataset, area: int, limit: int, size: int = 30) -> list[DepthBatch]:
     """Up to `limit` unchanged images spread evenly over the dataset, in network size."""
-    count = min(limit, len(dataset))
-    indices = torch.linspace(0, len(dataset) - 1, count).round().long()
     target = network_size(*dataset.image_size, area)
     batches = []
-    for part in indices.split(size):
+    for part in spread_batches(len(dataset), limit, size):
         images, depth, focal = dataset.gather(part)
         batches.append(cut(images, depth, focal, whole_image(len(part), dataset.image_size), target))
     return batches

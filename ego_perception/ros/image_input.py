@@ -26,6 +26,7 @@ from ego_perception.messages.camera_info import camera_from_info
 from ego_perception.messages.image import decode_colour, frame_from_image
 from ego_perception.messages.stamp import stamp_ns_of
 from ego_perception.ros.lifecycle import EgoLifecycleNode
+from ego_perception.runtime import LatencyBook
 
 T = TypeVar("T")
 
@@ -53,21 +54,25 @@ class StampedBook(Generic[T]):
             self._lock.notify_all()
 
     def at(self, stamp_ns: int, timeout_s: float = 0.0) -> T | None:
-        """The item of exactly this stamp, waited for if need be."""
+        """The item of exactly this stamp, waited for if need be, but not once one of a newer stamp has come."""
         with self._lock:
-            self._lock.wait_for(lambda: stamp_ns in self._items, timeout_s)
+            self._lock.wait_for(lambda: stamp_ns in self._items or self._newest() > stamp_ns, timeout_s)
             return self._items.get(stamp_ns)
 
-    def before(self, stamp_ns: int, age_s: float) -> T | None:
-        """The newest item that is older than a stamp, by `age_s` at most."""
+    def before(self, stamp_ns: int, age_s: float) -> tuple[int, T] | None:
+        """The newest item that is older than a stamp, by `age_s` at most, after its own stamp."""
         with self._lock:
-            stamps = [s for s in self._items if 0 < stamp_ns - s <= age_s * 1e9]
-            return self._items[max(stamps)] if stamps else None
+            stamp = max((s for s in self._items if 0 < stamp_ns - s <= age_s * 1e9), default=None)
+            return None if stamp is None else (stamp, self._items[stamp])
 
     def latest(self) -> T | None:
         """The item that came last."""
         with self._lock:
             return next(reversed(self._items.values()), None)
+
+    def _newest(self) -> int:
+        """Stamp of the item that came last; 0 before the first."""
+        return next(reversed(self._items), 0)
 
 
 @dataclass(frozen=True)
@@ -98,6 +103,8 @@ class ImageInput:
         self, node: EgoLifecycleNode[Any], options: InputOptions, submit: Callable[[Any], bool], scope: ExitStack
     ) -> None:
         self.num_images = 0
+        self.mask_age = LatencyBook()
+        """How much older than its image the mask was that served for it."""
         self._options = options
         self._submit = submit
         self._infos: StampedBook[Any] = StampedBook()
@@ -188,6 +195,7 @@ class ImageInput:
         message = self._masks.at(stamp_ns, self._options.ignore_mask_wait_s)
         if message is None:
             return self._older_mask(stamp_ns, frame)
+        self.mask_age.record("ignore mask age", 0)
         mask, _ = decode_colour(message)
         if mask.shape != frame.image.shape[:2]:
             width, height = frame.size
@@ -196,10 +204,11 @@ class ImageInput:
 
     def _older_mask(self, stamp_ns: int, frame: Frame) -> NDArray[np.bool_] | None:
         """The mask of an image shortly before, widened by how far hands go until the next one comes."""
-        message = self._masks.before(stamp_ns, self._options.ignore_mask_age_s)
-        if message is None:
+        found = self._masks.before(stamp_ns, self._options.ignore_mask_age_s)
+        if found is None:
             return None
-        mask, _ = decode_colour(message)
+        self.mask_age.record("ignore mask age", stamp_ns - found[0])
+        mask, _ = decode_colour(found[1])
         if mask.shape != frame.image.shape[:2]:
             return None
         side = 2 * max(1, round(_WIDENED * frame.size[0])) + 1

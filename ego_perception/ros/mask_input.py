@@ -12,9 +12,9 @@ from sensor_msgs.msg import Image
 from ego_perception.data import Frame
 from ego_perception.errors import FrameError
 from ego_perception.messages.hand_removal import decode_hand_mask
+from ego_perception.messages.mask_pairing import MaskPairing, PairedImage
 from ego_perception.messages.stamp import stamp_ns_of
 from ego_perception.ros.lifecycle import EgoLifecycleNode
-from ego_perception.ros.mask_pairing import MaskPairing, PairedImage
 
 _TOPIC: Final = "hand_mask_in"
 _EXPIRY_PERIOD_S: Final = 0.02
@@ -27,6 +27,7 @@ class MaskInput:
         submit: of the pipeline; takes `PairedImage`s, and errors as they are.
         is_required: an image without a mask is useless; else it goes on without, and waits only where somebody sends masks.
         timeout_s: how long an image waits.
+        values: as of `decode_hand_mask`.
     """
 
     def __init__(
@@ -37,10 +38,11 @@ class MaskInput:
         *,
         is_required: bool,
         timeout_s: float,
+        values: str = "labels",
     ) -> None:
         self._submit = submit
         self._is_required = is_required
-        self._timeout_s = timeout_s
+        self._timeout_s, self._values = timeout_s, values
         self._topic = node.resolve_topic_name(_TOPIC)
         self._pairing = MaskPairing(submit, timeout_s, lambda: is_required or node.count_publishers(_TOPIC) > 0)
         node.subscription(scope, Image, _TOPIC, self._take)
@@ -63,7 +65,7 @@ class MaskInput:
         try:
             if pair.mask is None:
                 raise FrameError(f"no hand mask on '{self._topic}' within {self._timeout_s:g} s of its image")
-            return replace(frame, hands=decode_hand_mask(pair.mask, frame.size))
+            return replace(frame, hands=decode_hand_mask(pair.mask, frame.size, self._values))
         except FrameError:
             if self._is_required:
                 raise

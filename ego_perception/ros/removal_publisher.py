@@ -6,9 +6,12 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from rclpy.publisher import Publisher
 
-from ego_perception.data.hand_removal import HandRemovalEstimate
+from ego_perception.data import Frame
+from ego_perception.data.hand_removal import HandRemovalEstimate, RemovalState
 from ego_perception.messages.factory import MessageFactory
 from ego_perception.messages.hand_removal import PER_FRAME, RemovalMessages, RemovalTopic
 from ego_perception.ros.factory import RclpyFactory, message_class
@@ -38,6 +41,7 @@ class RemovalPublisher:
         with_refined: bool = False,
     ) -> None:
         self.age = LatencyBook()
+        self._mask_sent_ns: int | None = None
         self._node = node
         self._on_publish = on_publish
         self._factory = factory or RclpyFactory()
@@ -54,14 +58,21 @@ class RemovalPublisher:
         return float("nan"), float("nan")
 
     def process(self, item: HandRemovalEstimate) -> HandRemovalEstimate:
-        """Publish one estimate."""
+        """Publish one estimate; its mask only where `send_mask` did not."""
         messages = RemovalMessages(self._factory, item)
         for topic in PER_FRAME:
-            self._send(topic, messages)
+            if topic is not RemovalTopic.HAND_MASK or self._mask_sent_ns != item.frame.stamp_ns:
+                self._send(topic, messages)
         if item.image is not None:
             self.age.record("age", self._node.get_clock().now().nanoseconds - item.frame.stamp_ns)
         self._on_publish(item)
         return item
+
+    def send_mask(self, frame: Frame, labels: NDArray[np.uint8]) -> None:
+        """Publish the mask of a frame before the rest of its estimate, for whoever waits for it."""
+        found = HandRemovalEstimate(frame, RemovalState.WITHHELD, hand_mask=labels)
+        self._send(RemovalTopic.HAND_MASK, RemovalMessages(self._factory, found))
+        self._mask_sent_ns = frame.stamp_ns
 
     def send_refined(self, estimate: HandRemovalEstimate) -> None:
         """Publish an image that was generated beside the live ones; call from any thread."""
@@ -76,6 +87,7 @@ class RemovalPublisher:
     def reset(self) -> None:
         """Start anew."""
         self.age.reset()
+        self._mask_sent_ns = None
 
     def flush(self) -> list[HandRemovalEstimate]:
         """Nothing is held back."""

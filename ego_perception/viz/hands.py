@@ -28,12 +28,13 @@ PROVENANCE_WORDS: Final = {
     Provenance.GENERATED: "made up",
     Provenance.UNKNOWN: "left black",
 }
-_HAND_RGB: Final = {
+HAND_RGB: Final = {
     HandLabel.LEFT: (64, 180, 120),
     HandLabel.RIGHT: (170, 90, 200),
     HandLabel.HELD_OBJECT: (240, 200, 60),
     HandLabel.ANY: (170, 90, 200),
 }
+HAND_WORDS: Final = {HandLabel.LEFT: "left hand", HandLabel.RIGHT: "right hand", HandLabel.HELD_OBJECT: "held object"}
 
 
 def overlay_hands(image: Picture, mask: NDArray[np.uint8] | None) -> Picture:
@@ -41,7 +42,7 @@ def overlay_hands(image: Picture, mask: NDArray[np.uint8] | None) -> Picture:
     if mask is None:
         return image
     codes = _fitted(mask, image)
-    for label, colour in _HAND_RGB.items():
+    for label, colour in HAND_RGB.items():
         image = overlay_mask(image, codes == label, colour)
     return image
 

@@ -12,6 +12,8 @@ from ego_perception.data.hand_removal import Provenance
 from ego_perception.data.result import FrameRecord
 from ego_perception.viz.content import ResultContent
 from ego_perception.viz.hands import (
+    HAND_RGB,
+    HAND_WORDS,
     PROVENANCE_RGB,
     PROVENANCE_WORDS,
     overlay_hands,
@@ -45,7 +47,9 @@ def _chips(content: ResultContent, frames: list[FrameRecord]) -> str:
 
 def _pairs(content: ResultContent, frames: list[FrameRecord]) -> str:
     cells = ["<span></span>", *(f'<span class="head">{head}</span>' for head in _HEADS)]
-    for frame in _picked(frames, _ROWS):
+    looked_at = _picked(frames, 4 * _ROWS)
+    with_hole = [f for f in looked_at if (codes := content.provenance(f)) is None or codes.any()]
+    for frame in _picked(with_hole or looked_at, _ROWS):
         when = f"{content.time_s(frame):.1f} s"
         cells.append(f'<span class="when">{when}</span>')
         for head, picture in zip(_HEADS, _pictures(content, frame), strict=True):
@@ -65,10 +69,10 @@ def _absent(frame: FrameRecord) -> str:
 
 
 def _legend() -> str:
+    colours = [(HAND_RGB[label], f"{words}, marked") for label, words in HAND_WORDS.items()]
+    colours += [(PROVENANCE_RGB[code], PROVENANCE_WORDS[code]) for code in Provenance if code in PROVENANCE_RGB]
     parts = "".join(
-        f'<span><span class="dot" style="background:rgb{PROVENANCE_RGB[code]}"></span>{escape(PROVENANCE_WORDS[code])}</span>'
-        for code in Provenance
-        if code in PROVENANCE_RGB
+        f'<span><span class="dot" style="background:rgb{colour}"></span>{escape(words)}</span>' for colour, words in colours
     )
     return f'<div class="scales">{parts}<span>Untinted pixels are the camera\'s own.</span></div>'
 

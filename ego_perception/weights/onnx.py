@@ -31,7 +31,7 @@ Array = NDArray[np.float32]
 
 
 class OnnxNetwork:
-    """One network, one session per shape of its inputs.
+    """One network, with one session per shape of its inputs or one for all.
 
     Args:
         kind: names the cache entries.
@@ -39,6 +39,7 @@ class OnnxNetwork:
         build: makes the torch module from the file, in evaluation mode.
         inputs, outputs: names, in the order of the module's arguments and results.
         threads: CPU threads of one run.
+        any_size: images come in many sizes: one export serves height and width whatever they are.
     """
 
     def __init__(
@@ -49,17 +50,21 @@ class OnnxNetwork:
         inputs: Sequence[str],
         outputs: Sequence[str],
         threads: int = 1,
+        *,
+        any_size: bool = False,
     ) -> None:
         self.kind, self.path, self.threads = kind, path, threads
         self._build, self._inputs, self._outputs = build, tuple(inputs), tuple(outputs)
+        self._any_size = any_size
         self._sessions: dict[tuple[tuple[int, ...], ...], Any] = {}
 
     def run(self, *arrays: Array) -> list[Array]:
         """Run on contiguous float32 arrays; the results are in the order of `outputs`."""
         shapes = tuple(array.shape for array in arrays)
-        session = self._sessions.get(shapes)
+        key = () if self._any_size else shapes
+        session = self._sessions.get(key)
         if session is None:
-            session = self._sessions[shapes] = self._open(shapes)
+            session = self._sessions[key] = self._open(shapes)
         results: list[Array] = session.run(self._outputs, dict(zip(self._inputs, arrays, strict=True)))
         return results
 
@@ -84,12 +89,13 @@ class OnnxNetwork:
 
     def cached(self, *shapes: tuple[int, ...]) -> Path:
         """The ONNX file for these shapes, exported on first use."""
-        text = "_".join("x".join(map(str, shape)) for shape in shapes)
+        sizes = "any" if self._any_size else "x".join(map(str, shapes[0][2:]))
+        text = "_".join("x".join(map(str, shape[:2] if self._any_size else shape)) for shape in shapes)
         key = hashlib.sha256(f"{_EXPORT_FORMAT} {sha256_of(self.path)} {text}".encode()).hexdigest()[:24]
-        file = cache_folder() / f"{self.kind}-{'x'.join(map(str, shapes[0][2:]))}-{key}.onnx"
+        file = cache_folder() / f"{self.kind}-{sizes}-{key}.onnx"
         if not file.is_file():
             _log.info("exporting %s for inputs of %s to %s", self.path.name, text, file)
-            export_onnx(self._build(), file, shapes, self._inputs, self._outputs)
+            export_onnx(self._build(), file, shapes, self._inputs, self._outputs, any_size=self._any_size)
         return file
 
 
@@ -105,8 +111,10 @@ def export_onnx(
     shapes: Sequence[tuple[int, ...]],
     inputs: Sequence[str],
     outputs: Sequence[str],
+    *,
+    any_size: bool = False,
 ) -> None:
-    """Write an ONNX file atomically.
+    """Write an ONNX file atomically; with `any_size` the last two axes of inputs and outputs are left open.
 
     Raises:
         WeightsError: the file cannot be written.
@@ -125,6 +133,7 @@ def export_onnx(
                 str(temporary),
                 input_names=list(inputs),
                 output_names=list(outputs),
+                dynamic_axes={name: {2: "height", 3: "width"} for name in (*inputs, *outputs)} if any_size else None,
                 opset_version=_OPSET,
                 dynamo=False,
             )

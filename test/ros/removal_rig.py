@@ -44,6 +44,7 @@ class RemovalRig:
         self.camera.frame = self.frame  # type: ignore[method-assign]
         self.masks = self.observer.create_publisher(Image, "hand_mask_in", 10)
         self.stamp_ns, self.index = T0, 0
+        self.patience_s = 10.0
         self.shows_hand = True
 
     def make_model(self, config: HandRemovalNodeConfig) -> RemovalModel:
@@ -78,7 +79,7 @@ class RemovalRig:
         if mask:
             self.send_mask()
         self.camera.send(self.stamp_ns)
-        wait_for(lambda: self.handled > before, what="frame handled")
+        wait_for(lambda: self.handled > before, self.patience_s, "frame handled")
         return self.stamp_ns
 
     def send_mask(self, change: Callable[[Any], Any] = lambda m: m, *, shift_ns: int = 0, encoding: str = "mono8") -> None:

@@ -70,6 +70,7 @@ def test_subscriptions_are_the_documented_ones(graph: Graph, namespace: str, sou
     rig = RemovalRig(graph, namespace, f"mask_source:={source}").activate()
     heard = dict(rig.observer.get_subscriber_names_and_types_by_node("hand_removal", namespace))
     wanted = {"image", "camera_info"} | ({"hand_mask_in"} if source != "builtin" else set())
+    wanted |= {f"reconstruction/{topic}" for topic in ("depth/image", "depth/camera_info", "odom")}
     assert {t.removeprefix(f"{namespace}/") for t in heard if t.startswith(namespace)} == wanted
 
 
@@ -149,6 +150,34 @@ def test_compressed_input(graph: Graph, namespace: str) -> None:
     image = rig.listen(Image, "image")
     rig.publish_until(lambda: len(image) > 2)
     assert all(hand_pixels(image_view(m)) == 0 for m in image.messages)
+
+
+class TestEarlyMask:
+    def test_the_mask_goes_out_while_the_rest_is_still_in_work(self, rig: RemovalRig) -> None:
+        rig.activate()
+        mask, image = rig.listen(Image, "hand_mask/image"), rig.listen(Image, "image")
+        rig.publish_until(lambda: mask and image)
+        release = threading.Event()
+        paint = rig.estimator.backend.run
+        rig.estimator.backend.run = lambda *planes: release.wait(20) and paint(*planes)  # type: ignore[method-assign]
+        rig.stamp_ns += STEP_NS
+        rig.index = 40  # a place of the hand behind which nothing was seen
+        rig.camera.send(rig.stamp_ns)
+        wait_for(lambda: stamp_ns_of(mask.last) == rig.stamp_ns, what="the mask")
+        assert stamp_ns_of(image.last) < rig.stamp_ns
+        release.set()
+        wait_for(lambda: stamp_ns_of(image.last) == rig.stamp_ns, what="the image")
+
+    def test_each_goes_out_once_and_also_where_the_image_is_withheld(self, rig: RemovalRig) -> None:
+        rig.activate()
+        mask, image = rig.listen(Image, "hand_mask/image"), rig.listen(Image, "image")
+        rig.publish_until(lambda: mask and image)
+        rig.estimator.backend.fault = fakes.PAINTER_FAULTS["painter raises an unexpected error"]
+        failed = [rig.send() for _ in range(3)]
+        wait_for(lambda: stamp_ns_of(mask.last) == failed[-1])
+        stamps = [stamp_ns_of(m) for m in mask.messages]
+        assert len(stamps) == len(set(stamps)) and set(failed) <= set(stamps)
+        assert not set(failed) & {stamp_ns_of(m) for m in image.messages}
 
 
 class TestMaskOnATopic:

@@ -10,19 +10,20 @@ import numpy as np
 import pytest
 from rclpy.serialization import serialize_message
 from reconstruction_rig import Rig
-from removal_fakes import PAINTER_FAULTS, FaultyEstimator, frame_with_hand, hand_pixels
+from removal_fakes import PAINTER_FAULTS, FaultyEstimator, frame_with_hand, hand_pixels, labels_of_hand
 from removal_rig import STEP_NS, T0, RemovalRig, S
 from ros_support import Graph, wait_for
 from sensor_msgs.msg import CompressedImage, Image
 
 from ego_msgs.msg import Provenance
-from ego_perception.bag import BagReader, SceneBagSink, jazzy_types
+from ego_perception.bag import BagReader, BagSource, BagWriter, RosbagsFactory, SceneBagSink, jazzy_types
 from ego_perception.cli.tasks import TaskEstimator
 from ego_perception.data import SceneEstimate
 from ego_perception.data.hand_removal import RemovalState
 from ego_perception.data.result import ResultReader
 from ego_perception.hand_removal.guard import RemovalGuard
-from ego_perception.messages import image_message, stamp_ns_of
+from ego_perception.messages import image_from_frame, image_message, stamp_ns_of
+from ego_perception.messages.mask_pairing import HandMaskRequest
 from ego_perception.nodes.recorder_node import RecorderNode
 from ego_perception.nodes.scene_listener import ListenerOptions, SceneListener
 from ego_perception.runtime import EstimatorStage, Pipeline
@@ -69,12 +70,56 @@ def test_live_messages_equal_those_of_a_result_bag(graph: Graph, namespace: str,
 
     removal = TaskEstimator(None, RemovalGuard(FaultyEstimator()))
     Pipeline([EstimatorStage(removal)], [SceneBagSink(tmp_path / "bag")]).run(Clip(rig))
+    found = removal_messages(tmp_path / "bag")
+    for topic, kind in KINDS.items():
+        assert found[topic] == [canonical(m, kind) for m in listeners[topic].messages], topic
+
+
+def removal_messages(path: Path) -> dict[str, list[bytes]]:
+    """Messages of a result bag by topic of the node."""
     found: dict[str, list[bytes]] = {topic: [] for topic in KINDS}
-    with BagReader(tmp_path / "bag") as bag:
+    with BagReader(path) as bag:
         for message in bag.raw():
             topic = message.topic.removeprefix("/hand_removal/")
             if topic in found and message.topic.startswith("/hand_removal/"):
                 found[topic].append(message.data)
+    return found
+
+
+@pytest.mark.parametrize("source", ["topic", "auto"])
+def test_masks_on_a_topic_give_the_same_live_and_from_a_bag(graph: Graph, namespace: str, tmp_path: Path, source: str) -> None:
+    """Masks of several sizes, one of another shape, one missing: what is published live is what a replay writes."""
+    rig = RemovalRig(graph, namespace, "input.queue_policy:=all", f"mask_source:={source}", "mask_timeout_s:=0.3").activate()
+    wait_for(rig.masks.get_subscription_count)
+    listeners = {topic: rig.listen(kind, topic) for topic, kind in KINDS.items()}
+    wait_for(rig.camera.ready)
+    factory = rig.camera.factory
+    good = [lambda m: m, lambda m: np.kron(m, np.ones((2, 2), np.uint8)), lambda m: m[::2, ::2].copy()]
+    shapes = [*good, None, lambda m: m[:, :48].copy(), lambda m: (m > 0).astype(np.uint8) * 255, good[0]]
+    with BagWriter(tmp_path / "in") as writer:
+        for topic in ("/image", "/hand_mask_in"):
+            writer.add_topic(topic, "sensor_msgs/msg/Image")
+        for change in shapes:
+            rig.stamp_ns += STEP_NS
+            rig.index += 1
+            before, frame = rig.handled, rig.frame(rig.stamp_ns)
+            writer.write("/image", image_from_frame(RosbagsFactory(), frame), rig.stamp_ns)
+            if change is not None:
+                rig.send_mask(change)
+                pixels = change(labels_of_hand(frame))
+                mask = image_message(RosbagsFactory(), pixels, "mono8", rig.stamp_ns, "cam_optical")
+                writer.write("/hand_mask_in", mask, rig.stamp_ns + 1)
+            rig.camera.image.publish(image_from_frame(factory, frame))
+            wait_for(lambda before=before: rig.handled > before)
+    shown = len(shapes) - (2 if source == "topic" else 0)
+    wait_for(lambda: len(listeners["provenance"]) >= shown and len(listeners["hand_mask/image"]) >= shown)
+
+    estimator = TaskEstimator(None, RemovalGuard(FaultyEstimator("frame" if source == "topic" else "auto")))
+    request = HandMaskRequest(timeout_s=0.3, is_required=source == "topic")
+    sink = SceneBagSink(tmp_path / "out")
+    Pipeline([EstimatorStage(estimator)], [sink]).run(BagSource(tmp_path / "in", hand_masks=request))
+    found = removal_messages(tmp_path / "out")
+    assert len(found["provenance"]) == shown
     for topic, kind in KINDS.items():
         assert found[topic] == [canonical(m, kind) for m in listeners[topic].messages], topic
 

@@ -12,7 +12,8 @@ from rclpy.serialization import deserialize_message
 from ros_support import Graph, wait_for
 
 from ego_perception.messages import SceneTopic, make_time
-from ego_perception.nodes.probe import TOPICS, Arrivals, Probe
+from ego_perception.messages.hand_removal import RemovalTopic
+from ego_perception.nodes.probe import REMOVAL_TOPICS, TOPICS, Arrivals, Probe
 from ego_perception.ros.factory import RclpyFactory, message_class
 
 
@@ -46,3 +47,15 @@ def test_every_output_is_heard_with_its_age(graph: Graph, namespace: str) -> Non
         assert not any(probe.arrivals[topic].times_s for topic in latched), "a volatile publisher is no match for a latched one"
         probe.clear()
         assert not probe.arrivals[SceneTopic.ODOM].times_s
+
+
+def test_hand_removal_is_heard_where_it_is_named(graph: Graph, namespace: str) -> None:
+    observer, factory = graph.observer(namespace), RclpyFactory()
+    image = observer.create_publisher(message_class("sensor_msgs/msg/Image"), "hands/image", 10)
+    with Probe(namespace, reconstruction="", hand_removal="hands") as probe:
+        assert set(probe.arrivals) == set(REMOVAL_TOPICS)
+        wait_for(image.get_subscription_count)
+        message = message_class("sensor_msgs/msg/Image")()
+        message.header.stamp = make_time(factory, time.time_ns())
+        image.publish(message)
+        wait_for(lambda: probe.arrivals[RemovalTopic.IMAGE].times_s)

@@ -10,7 +10,11 @@ import pytest
 
 from ego_perception.bag import BagReader
 from ego_perception.data.result import ResultReader
+from ego_perception.errors import WeightsError
 from ego_perception.evaluation import Metrics
+from ego_perception.hand_removal.fill.sizes import KIND as FILL
+from ego_perception.hand_removal.segmentation.sizes import KIND as SEGMENTATION
+from ego_perception.weights import shipped_weights
 
 pytestmark = [pytest.mark.slow, pytest.mark.ros]
 
@@ -19,7 +23,7 @@ LIMIT_S = 280.0
 
 def test_the_demo_writes_everything_it_promises(start_ego: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:
     out = tmp_path / "my demo"
-    process = start_ego("demo", "--no-view", "--seconds", 3, "-o", out)
+    process = start_ego("demo", "--no-view", "--seconds", 3, "--no-hand-removal", "-o", out)
     shown, errors = process.communicate(timeout=LIMIT_S)
     assert process.returncode == 0, shown + errors
     assert "ATE RMSE" in shown
@@ -40,6 +44,22 @@ def test_the_demo_writes_everything_it_promises(start_ego: Callable[..., subproc
     page = (out / "report.html").read_text()
     assert "</html>" in page
     assert "data:image/" in page
+
+
+def test_the_demo_removes_the_hands_too(start_ego: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:
+    try:
+        shipped_weights(SEGMENTATION), shipped_weights(FILL)
+    except WeightsError as error:
+        pytest.skip(str(error))
+    process = start_ego("demo", "--no-view", "--seconds", 4, "--hand-removal", "-o", tmp_path / "demo")
+    shown, errors = process.communicate(timeout=LIMIT_S)
+    assert process.returncode == 0, shown + errors
+    reader = ResultReader(tmp_path / "demo")
+    with_image = [record for record in reader.frames if "hand_free" in record.files]
+    assert len(with_image) > len(reader.frames) // 2
+    assert any(codes is not None and codes.any() for codes in map(reader.provenance, with_image)), "the clip must show hands"
+    page = (tmp_path / "demo" / "report.html").read_text()
+    assert "<h2>Hand removal</h2>" in page and "without hands" in page
 
 
 def test_a_folder_of_the_user_is_left_alone(start_ego: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:

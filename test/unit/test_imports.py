@@ -39,7 +39,7 @@ ALLOWED: dict[str, set[str]] = {
     "simulation": BASE | {"data", "runtime", "body", "motion"},
     "ros": BASE | {"data", "runtime", "messages"},
     "nodes": BASE | TASKS | {"data", "runtime", "messages", "bag", "ros", "evaluation", "viz", "weights", "sources", "body"},
-    "sources": BASE | {"data", "runtime", "bag", "simulation"},
+    "sources": BASE | {"data", "runtime", "messages", "bag", "simulation"},
     "cli": {"*"},
     "setup": BASE,
 }

@@ -1,12 +1,12 @@
 """Images that were seen, kept so that pixels can be taken from them again.
 
-Where a pixel comes from is remembered, not its colour: colours that are warped from frame to frame blur, coordinates do not.
-Each remembered pixel names an image and a place in it, and is sampled once, when it is shown.
+Which image a pixel comes from is remembered, not its colour: colours that are warped from frame to frame blur. Each remembered
+pixel is sampled once, when it is shown, at the place where its depth and the two poses put it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -25,6 +25,8 @@ class Snapshot:
         hole: (h, w) bool, True where the background was hidden.
         grown: (h, w) bool, the hole with the rim from which no pixel can be interpolated.
         gain: (3,) brightness of the camera when it was taken, relative to the first image.
+        T_world_cam: (4, 4) pose of the camera in its world.
+        world: number of the world; poses in different ones have nothing to do with each other.
     """
 
     id: int
@@ -34,6 +36,22 @@ class Snapshot:
     hole: NDArray[np.bool_]
     grown: NDArray[np.bool_]
     gain: NDArray[np.float32]
+    T_world_cam: NDArray[np.float64] = field(default_factory=lambda: np.eye(4))
+    world: int = 0
+
+
+@dataclass(eq=False)
+class Places:
+    """In which snapshot the pixels of a working-size image were seen; (h, w) each. `id` is -1 where never."""
+
+    id: NDArray[np.int32]
+    stamp_ns: NDArray[np.int64]
+    confidence: NDArray[np.float32]
+
+
+def nowhere(shape: tuple[int, ...]) -> Places:
+    """Places of which nothing is known."""
+    return Places(np.full(shape, -1, np.int32), np.zeros(shape, np.int64), np.zeros(shape, np.float32))
 
 
 class SnapshotStore:
@@ -134,10 +152,11 @@ def _is_clear(snapshot: Snapshot, xy: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Whether nothing hid the background in all of the 4x4 pixels that a cubic sample at each of (N, 2) places reads."""
     (height, width), (h, w) = snapshot.rgb.shape[:2], snapshot.hole.shape
     is_clear = np.ones(len(xy), np.bool_)
-    for dx in (-1, 2):
-        for dy in (-1, 2):
-            cols = np.clip((np.floor(xy[:, 0]) + dx + 0.5) * w / width, 0, w - 1).astype(np.int64)
-            rows = np.clip((np.floor(xy[:, 1]) + dy + 0.5) * h / height, 0, h - 1).astype(np.int64)
+    corner, scale = np.floor(xy) + np.float32(0.5), np.array([w / width, h / height], np.float32)
+    low = np.clip((corner - 1) * scale, 0, [w - 1, h - 1]).astype(np.int32)
+    high = np.clip((corner + 2) * scale, 0, [w - 1, h - 1]).astype(np.int32)
+    for cols in (low[:, 0], high[:, 0]):
+        for rows in (low[:, 1], high[:, 1]):
             is_clear &= ~snapshot.hole[rows, cols]
     return is_clear
 
@@ -150,4 +169,4 @@ def _sample(image: Image, xy: NDArray[np.float32], gain: NDArray[np.float32]) ->
     maps = folded.reshape(-1, width, 2)
     sampled = cv2.remap(image, maps[..., 0], maps[..., 1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     colours = sampled.reshape(-1, 3)[:count].astype(np.float32) * gain
-    return np.clip(colours + 0.5, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(colours + 0.5, 0, 255), np.uint8)

@@ -94,7 +94,7 @@ def inside(flow: Flow) -> Mask:
     """True where a pixel's origin lies in the older image."""
     xy = _grid(flow.shape) + flow
     h, w = flow.shape[:2]
-    return (xy[..., 0] >= 0) & (xy[..., 0] <= w - 1) & (xy[..., 1] >= 0) & (xy[..., 1] <= h - 1)
+    return np.asarray((xy[..., 0] >= 0) & (xy[..., 0] <= w - 1) & (xy[..., 1] >= 0) & (xy[..., 1] <= h - 1))
 
 
 def _grid(shape: tuple[int, ...]) -> NDArray[np.float32]:

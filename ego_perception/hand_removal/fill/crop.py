@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ego_perception.hand_removal.background.plate import Background
-from ego_perception.hand_removal.fill.sizes import AGE_SCALE_S, STRIDE
+from ego_perception.hand_removal.fill.sizes import AGE_SCALE_S, LAST_PLANES, STRIDE
 
 Array = NDArray[np.float32]
 Image = NDArray[np.uint8]
@@ -20,6 +20,7 @@ AnyT = TypeVar("AnyT", bound=np.generic)
 
 _SURROUND: Final = 0.3  # of the hole's size, on each side
 _MIN_SIDE: Final = 96
+_CONTINUE_PX: Final = 3  # radius of the first guess where nothing was ever seen; larger ones cost time and gain nothing here
 
 
 @dataclass(frozen=True)
@@ -79,23 +80,44 @@ def input_planes(
         rgb: (H, W, 3) the image; its pixels in the hole are not used.
         last, last_valid: output for the frame before, carried to this one, and where there is one; None at the start.
     """
+    if last is None or last_valid is None:
+        before = np.zeros((LAST_PLANES, *window.size[::-1]), np.float32)
+    else:
+        before = last_planes(last, last_valid, window)
+    return np.concatenate([scene_planes(rgb, hole, background, window), before])
+
+
+def scene_planes(rgb: Image, hole: Mask, background: Background, window: Window) -> Array:
+    """The input planes that do not depend on earlier outputs, (10, h, w); see `input_planes`."""
     # Colours are averaged over visible pixels only, so that nothing of a hand bleeds into the rim.
     visible, outside = window.average(rgb, ~hole)
     remembered, seen = window.average(background.rgb, background.observed | ~hole)
-    confidence = window.take(background.confidence)
+    known = seen > 0.5
     age = window.take(np.nan_to_num(background.age_s, nan=60.0))
-    if last is None or last_valid is None:
-        previous, valid = np.zeros((*window.size[::-1], 3), np.float32), np.zeros(window.size[::-1], np.float32)
-    else:
-        previous, valid = window.average(last, last_valid)
     planes = [
         *np.moveaxis((visible / 127.5 - 1) * (outside > 0.5)[..., None], -1, 0),
-        *np.moveaxis((remembered / 127.5 - 1) * (seen > 0.5)[..., None], -1, 0),
-        confidence * (seen > 0.5),
+        *np.moveaxis(_continued(remembered, known) / 127.5 - 1, -1, 0),
+        window.take(background.confidence) * known,
         1 - outside,
         1 - seen,
         1 - np.exp(-age / AGE_SCALE_S),
-        *np.moveaxis((previous / 127.5 - 1) * (valid > 0.5)[..., None], -1, 0),
-        valid,
     ]
     return np.ascontiguousarray(np.stack(planes), dtype=np.float32)
+
+
+def last_planes(last: Image, valid: Mask, window: Window) -> Array:
+    """The planes of the last output, carried to this frame, and of where there is one, (4, h, w)."""
+    previous, share = window.average(last, valid)
+    colours = np.moveaxis((previous / 127.5 - 1) * (share > 0.5)[..., None], -1, 0)
+    return np.concatenate([colours, share[None]]).astype(np.float32)
+
+
+def _continued(picture: Array, known: Mask) -> Array:
+    """Continue a picture (h, w, 3) of 0..255 smoothly to where it is not known: what the network starts from."""
+    if known.all():
+        return picture
+    if not known.any():
+        return np.full_like(picture, 127.5)
+    levels = np.clip(picture + 0.5, 0, 255).astype(np.uint8)
+    smooth = cv2.inpaint(levels, (~known).astype(np.uint8), _CONTINUE_PX, cv2.INPAINT_NS)
+    return np.where(known[..., None], picture, np.asarray(smooth, np.float32))

@@ -1,16 +1,18 @@
-"""What the fill network learns from: holes of real hands in simulated clips, filled as far as the memory goes, and the truth.
+"""What the fill network learns from: holes in simulated clips, filled as far as the memory goes, and the truth.
 
 The background is followed through each clip exactly as in use, with its true errors; every few frames the window around the
-hole is kept. The frame's truth is the picture without the wearer but with the shadow, which is what can be known.
+hole is kept, together with the frame before in the same window, so that training can feed the network its own last output.
+The frame's truth is the picture without the wearer's hands and arms but with their shadow, which is what can be known.
 """
 
 from __future__ import annotations
 
 import io
 import logging
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import cv2
 import numpy as np
@@ -18,23 +20,65 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ego_perception.data import Frame
 from ego_perception.data.clips import Clip, ClipDataset, write_whole
 from ego_perception.data.hand_removal import HandLabel
 from ego_perception.errors import SourceError
-from ego_perception.hand_removal.background.plate import BackgroundConfig, BackgroundPlate
-from ego_perception.hand_removal.fill.crop import Window, input_planes, window_around
-from ego_perception.hand_removal.fill.sizes import PLANES
-from ego_perception.hand_removal.masks import MaskConfig, hole_of
-from ego_perception.hand_removal.segmentation.data import hand_classes
-from ego_perception.hand_removal.segmentation.sizes import HandClass
+from ego_perception.hand_removal.background.plate import Background, BackgroundConfig, BackgroundPlate
+from ego_perception.hand_removal.fill.crop import Window, scene_planes, window_around
+from ego_perception.hand_removal.fill.holes import foreign_holes
+from ego_perception.hand_removal.fill.sizes import LAST_PLANES, PLANES
+from ego_perception.hand_removal.true_masks import true_hole, true_labels
 
 _log = logging.getLogger(__name__)
 
 SIDE: Final = 160
-_FORMAT: Final = 2  # raise when `samples_of` or the background's memory changes what windows hold
+SCENE_PLANES: Final = PLANES - LAST_PLANES
+_FORMAT: Final = 4  # raise when `samples_of` or the background's memory changes what windows hold
 _MIN_HOLE: Final = 0.005  # of the image; smaller ones teach nothing
-_LAST_NOISE: Final = 0.05
+_FLOW_STEP: Final = 64.0  # flow is stored in this part of a pixel of the window
+_NOWHERE: Final = 32767  # stored flow that leads out of every window
+
+Image = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
+
+
+class Sample(NamedTuple):
+    """One window as it is stored.
+
+    Attributes:
+        planes: (20, S, S) uint8, see `to_bytes`: scene planes of the frame, then those of the frame before.
+        flow: (2, S, S) int16: what is at p was at p + flow[:, p] / 64 in the frame before; `_NOWHERE` where that is not known.
+        target: (3, S, S) uint8, the truth.
+    """
+
+    planes: NDArray[np.uint8]
+    flow: NDArray[np.int16]
+    target: NDArray[np.uint8]
+
+
+class Batch(NamedTuple):
+    """Windows as numbers; flow (B, 2, S, S) in pixels of the window.
+
+    Attributes:
+        scene, before: (B, 10, S, S) scene planes of the frames and of those before; target: (B, 3, S, S) the truth.
+    """
+
+    scene: Tensor
+    before: Tensor
+    flow: Tensor
+    target: Tensor
+
+    def to(self, device: torch.device) -> Batch:
+        """The same on a device."""
+        return Batch(*(part.to(device) for part in self))
+
+
+class _Step(NamedTuple):
+    """What one frame of a clip showed and what was known of its background."""
+
+    rgb: Image
+    hole: Mask
+    background: Background
 
 
 def windows_name(stride: int) -> str:
@@ -42,47 +86,55 @@ def windows_name(stride: int) -> str:
     return f"windows_v{_FORMAT}_every{stride}"
 
 
-def samples_of(clip: Clip, stride: int, rng: np.random.Generator) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
-    """Windows of one clip: input planes (14, S, S) and target (3, S, S), both as bytes (see `to_bytes`).
-
-    Half of the clips keep their hands; in the others the masks are those of the clip played backwards, laid over frames without
-    the wearer, so that the holes' insides are ordinary pictures.
+def samples_of(clip: Clip, stride: int, rng: np.random.Generator) -> Iterator[Sample]:
+    """Windows of one clip, once with its hands, once with other holes over frames without them, see `foreign_holes`.
 
     Raises:
         SourceError: the clip lacks `classes` or `clean_shadowed`.
     """
     frames = list(clip)
-    holes = [_hole(frame, clip) for frame in frames]
-    is_foreign = rng.random() < 0.5
-    plate, last, last_valid = BackgroundPlate(BackgroundConfig()), None, None
-    for k, frame in enumerate(frames):
-        assert frame.truth is not None and frame.truth.clean_shadowed is not None
-        truth = frame.truth.clean_shadowed
-        rgb, hole = (truth, holes[-1 - k]) if is_foreign else (frame.rgb, holes[k])
-        background = plate.push(rgb, hole, frame.stamp_ns)
-        window = window_around(hole, SIDE)
-        if window is None or hole.mean() < _MIN_HOLE:
-            last = last_valid = None
-            continue
-        if k % stride == stride - 1 or k == len(frames) - 1:
-            window = Window(window.x, window.y, window.width, window.height, (SIDE, SIDE))
-            planes = input_planes(rgb, hole, background, last, last_valid, window)
-            yield to_bytes(planes), to_bytes(window.take(truth).transpose(2, 0, 1) / 127.5 - 1)
-        last, last_valid = _made_up(truth, rng), np.ones(hole.shape, np.bool_)
+    known = [frame.truth for frame in frames if frame.truth is not None]
+    truths = [truth.clean_shadowed for truth in known]
+    if len(known) != len(frames) or any(clean is None for clean in truths):
+        raise SourceError(f"clip {clip.seed} lacks clean_shadowed; render it with --products clean")
+    holes = [true_hole(truth, frame.size) for truth, frame in zip(known, frames, strict=True)]
+    held = [true_labels(truth) == HandLabel.HELD_OBJECT for truth in known]
+    for images, covers in (([frame.rgb for frame in frames], holes), (truths, foreign_holes(holes, rng))):
+        plate, before = BackgroundPlate(BackgroundConfig()), None
+        for k, (rgb, hole) in enumerate(zip(images, covers, strict=True)):
+            truth = truths[k]
+            assert rgb is not None and truth is not None
+            background = plate.push(rgb, hole, frames[k].stamp_ns, camera=frames[k].camera, movers=held[k] & ~hole)
+            step = _Step(rgb, hole, background)
+            if (k % stride == stride - 1 or k == len(frames) - 1) and hole.mean() >= _MIN_HOLE:
+                yield _sample(step, before, truth)
+            before = step
 
 
-def _hole(frame: Frame, clip: Clip) -> NDArray[np.bool_]:
-    if frame.truth is None or frame.truth.classes is None or frame.truth.clean_shadowed is None:
-        raise SourceError(f"clip {clip.seed} lacks classes or clean_shadowed; render it with --products clean")
-    classes = hand_classes(frame.truth.classes)
-    labels = np.where((classes >= HandClass.LEFT_HAND) & (classes <= HandClass.RIGHT_ARM), HandLabel.ANY, HandLabel.NONE)
-    return hole_of(labels.astype(np.uint8), frame.size, MaskConfig())
+def _sample(step: _Step, before: _Step | None, truth: Image) -> Sample:
+    """Keep the window around the holes of a frame and of the one before."""
+    flow = step.background.flow
+    if before is None or flow is None:
+        before, flow = step, None
+    found = window_around(step.hole | before.hole if flow is not None else step.hole, SIDE)
+    assert found is not None
+    window = Window(found.x, found.y, found.width, found.height, (SIDE, SIDE))
+    planes = np.concatenate([scene_planes(*s, window) for s in (step, before)])
+    return Sample(
+        to_bytes(planes),
+        _stored(flow, step.hole.shape, window),
+        to_bytes(window.take(truth).transpose(2, 0, 1) / 127.5 - 1),
+    )
 
 
-def _made_up(truth: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """What the last output may have looked like: right on the whole, softer, and off in colour."""
-    soft = cv2.GaussianBlur(truth, (0, 0), float(rng.uniform(0.5, 4)))
-    return np.clip(soft * rng.uniform(0.9, 1.1, 3), 0, 255).astype(np.uint8)
+def _stored(flow: NDArray[np.float32] | None, shape: tuple[int, ...], window: Window) -> NDArray[np.int16]:
+    """The background's flow in pixels of the window."""
+    if flow is None:
+        return np.full((2, SIDE, SIDE), _NOWHERE, np.int16)
+    full = cv2.resize(flow, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR)
+    scale = np.array([SIDE / window.width * shape[1] / flow.shape[1], SIDE / window.height * shape[0] / flow.shape[0]])
+    inside = window.take(full).transpose(2, 0, 1) * scale[:, None, None] * _FLOW_STEP
+    return np.clip(np.nan_to_num(inside, nan=_NOWHERE), -_NOWHERE, _NOWHERE).astype(np.int16)
 
 
 def to_bytes(values: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -110,14 +162,13 @@ class FillDataset:
     def __init__(self, folder: Path, names: list[str] | None = None, refresh: Callable[[], object] | None = None) -> None:
         self.folder, self._refresh = folder, refresh
         self.names: list[str] = []
-        self._planes: list[NDArray[np.uint8]] = []
-        self._targets: list[NDArray[np.uint8]] = []
+        self._samples: list[Sample] = []
         self._append(self._found() if names is None else names)
-        if not self._planes:
+        if not self._samples:
             raise SourceError(f"{folder} holds no windows to learn from; pack a data set of clips first")
 
     def __len__(self) -> int:
-        return len(self._planes)
+        return len(self._samples)
 
     def rescan(self) -> None:
         """Append files that were written since."""
@@ -125,11 +176,13 @@ class FillDataset:
             self._refresh()
         self._append([name for name in self._found() if name not in set(self.names)])
 
-    def gather(self, indices: Tensor) -> tuple[Tensor, Tensor]:
-        """Stack windows: planes (B, 14, S, S) and targets (B, 3, S, S)."""
-        planes = torch.from_numpy(np.stack([self._planes[i] for i in indices.tolist()]))
-        targets = torch.from_numpy(np.stack([self._targets[i] for i in indices.tolist()]))
-        return from_bytes(planes), from_bytes(targets)
+    def gather(self, indices: Tensor) -> Batch:
+        """Stack windows."""
+        chosen = [self._samples[i] for i in indices.tolist()]
+        planes = from_bytes(torch.from_numpy(np.stack([sample.planes for sample in chosen])))
+        flow = torch.from_numpy(np.stack([sample.flow for sample in chosen])).float() / _FLOW_STEP
+        target = from_bytes(torch.from_numpy(np.stack([sample.target for sample in chosen])))
+        return Batch(planes[:, :SCENE_PLANES], planes[:, SCENE_PLANES:], flow, target)
 
     def _found(self) -> list[str]:
         return sorted(path.name for path in self.folder.glob("*.npz"))
@@ -138,13 +191,13 @@ class FillDataset:
         for name in names:
             try:
                 with np.load(self.folder / name, allow_pickle=False) as content:
-                    planes, targets = content["planes"], content["targets"]
-            except (OSError, ValueError, KeyError, EOFError) as error:
+                    stored = [content[part] for part in Sample._fields]
+            except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
                 raise SourceError(f"{self.folder / name} cannot be read ({error}); delete it and pack again") from error
-            if planes.shape[1:] != (PLANES, SIDE, SIDE) or targets.shape != (len(planes), 3, SIDE, SIDE):
-                raise SourceError(f"{self.folder / name} holds planes of shape {planes.shape}; delete it and pack again")
-            self._planes.extend(planes)
-            self._targets.extend(targets)
+            shapes = tuple((len(stored[0]), planes, SIDE, SIDE) for planes in (2 * SCENE_PLANES, 2, 3))
+            if tuple(part.shape for part in stored) != shapes:
+                raise SourceError(f"{self.folder / name} holds planes of shape {stored[0].shape}; delete it and pack again")
+            self._samples.extend(Sample(*parts) for parts in zip(*stored, strict=True))
             self.names.append(name)
 
 
@@ -163,12 +216,9 @@ def pack(clips: ClipDataset, out: Path, stride: int = 4, seed: int = 0) -> int:
     for number, (k, path) in enumerate(missing):
         clip = clips.clip(k)
         samples = list(samples_of(clip, stride, np.random.default_rng([seed, clip.seed])))
-        planes = np.zeros((len(samples), PLANES, SIDE, SIDE), np.uint8)
-        targets = np.zeros((len(samples), 3, SIDE, SIDE), np.uint8)
-        for i, (plane, target) in enumerate(samples):
-            planes[i], targets[i] = plane, target
         buffer = io.BytesIO()
-        np.savez_compressed(buffer, planes=planes, targets=targets)
+        planes, flow, target = _stacked(samples)
+        np.savez_compressed(buffer, planes=planes, flow=flow, target=target)
         write_whole(path, buffer.getvalue())
         if number % 20 == 19 or number == len(missing) - 1:
             _log.info("%s: %d of %d clips packed", out, number + 1, len(missing))
@@ -176,33 +226,11 @@ def pack(clips: ClipDataset, out: Path, stride: int = 4, seed: int = 0) -> int:
     return len(missing)
 
 
-def vary(planes: Tensor, targets: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Mirror, and repaint image, memory, last output and truth alike."""
-    if float(torch.rand(1, generator=generator)) < 0.5:
-        planes, targets = planes.flip(3), targets.flip(3)
-    visible, remembered, last, truth = recolour((planes[:, :3], planes[:, 3:6], planes[:, 10:13], targets), generator)
-    planes = planes.clone()
-    seen = (planes[:, 6:7] > 0).float()
-    planes[:, :3] = visible * (planes[:, 7:8] < 0.5)
-    planes[:, 3:6] = remembered * seen
-    planes[:, 10:13] = last * (planes[:, 13:14] > 0.5)
-    forget = torch.rand(len(planes), 1, 1, 1, generator=generator) < 0.4  # the start of a stream has no last output
-    planes[:, 10:14] = planes[:, 10:14] * ~forget
-    return planes, truth.contiguous()
-
-
-def recolour(pictures: tuple[Tensor, ...], generator: torch.Generator) -> tuple[Tensor, ...]:
-    """Change colours, contrast and brightness of several pictures (B, 3, H, W) in -1..1 in the same way."""
-    count = len(pictures[0])
-
-    def uniform(low: float, high: float, *shape: int) -> Tensor:
-        return low + (high - low) * torch.rand(count, *(shape or (1, 1, 1)), generator=generator)
-
-    order = torch.randperm(3, generator=generator) if float(torch.rand(1, generator=generator)) < 0.25 else torch.arange(3)
-    gamma, colourfulness, gain = uniform(0.6, 1.6), uniform(0.2, 1.4), uniform(0.75, 1.3, 3, 1, 1)
-    changed = []
-    for picture in pictures:
-        light = ((picture[:, order] + 1) / 2).clamp(0, 1) ** gamma
-        grey = light.mean(1, keepdim=True)
-        changed.append(((grey + (light - grey) * colourfulness) * gain).clamp(0, 1) * 2 - 1)
-    return tuple(changed)
+def _stacked(samples: list[Sample]) -> Sample:
+    """All samples as arrays with one more axis, also for none."""
+    count = len(samples)
+    planes, flow = np.zeros((count, 2 * SCENE_PLANES, SIDE, SIDE), np.uint8), np.zeros((count, 2, SIDE, SIDE), np.int16)
+    target = np.zeros((count, 3, SIDE, SIDE), np.uint8)
+    for k, sample in enumerate(samples):
+        planes[k], flow[k], target[k] = sample
+    return Sample(planes, flow, target)

@@ -1,7 +1,9 @@
 """The network: gated convolutions (Yu et al., "Free-form image inpainting", ICCV 2019) around one global attention layer.
 
-A gate per place lets the network ignore the hole; attention at stride 16 copies texture from afar. The output is a picture and
-a second gate g: fill = g * remembered + (1 - g) * painted, so that what was really seen passes unchanged where it fits.
+A gate per place lets the network ignore the hole; attention at stride 16 copies texture from afar. The output is a correction
+of the background as remembered and smoothly continued, which makes the painted picture, and a second gate g:
+fill = g * remembered + (1 - g) * painted, so that what was really seen passes unchanged where it fits. An untrained network
+changes nothing.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from ego_perception.hand_removal.fill.sizes import PLANES, FillConfig
 
 _DILATIONS = (1, 2, 4, 8, 1, 2)
 _HEADS = 4
+_TRUSTING = 2.0  # the untrained gate is sigmoid(2) = 0.88 open
 
 
 class FillOutput(NamedTuple):
@@ -41,6 +44,8 @@ class FillNetwork(nn.Module):
         self.up = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in zip(w[-2::-1], w[:0:-1], strict=True))
         self.decode = nn.ModuleList(_chain(width, 1) for width in w[-2::-1])
         self.head = nn.Conv2d(w[0], 16, 3, padding=1)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
 
     def forward(self, planes: Tensor) -> FillOutput:
         """Fill."""
@@ -53,9 +58,9 @@ class FillNetwork(nn.Module):
         for up, decode, skip in zip(self.up, self.decode, skips[-2::-1], strict=True):
             x = decode(skip + functional.interpolate(up(x), scale_factor=2.0, mode="nearest"))
         out = functional.pixel_shuffle(self.head(x), 2).float()
-        painted = torch.tanh(out[:, :3])
         remembered, confidence = planes[:, 3:6], planes[:, 6:7]
-        gate = torch.sigmoid(out[:, 3:] + 2) * (confidence > 0)
+        painted = remembered + out[:, :3]
+        gate = torch.sigmoid(out[:, 3:] + _TRUSTING) * (confidence > 0)
         return FillOutput(gate * remembered + (1 - gate) * painted, painted, gate)
 
 

@@ -28,7 +28,10 @@ class PainterConfig:
     longest_px: int = param(
         256, "Longer side of the window around the hole at most, as the network sees it.", unit="px", ge=64, le=1024
     )
-    min_trust: float = param(0.5, "The network's trust from which a remembered pixel counts as seen.", ge=0.0, le=1.0)
+    min_trust: float = param(0.6, "The network's trust from which a remembered pixel counts as seen.", ge=0.0, le=1.0)
+    persistence: float = param(
+        0.7, "Share of the last image in what is made up again at a place; more is calmer and follows later.", ge=0.0, le=0.95
+    )
 
 
 class Painted(NamedTuple):
@@ -38,6 +41,14 @@ class Painted(NamedTuple):
     provenance: Image
     confidence: NDArray[np.float32]
     age_s: NDArray[np.float32]
+
+
+class _Carried(NamedTuple):
+    """The last image moved with the background (H, W, 3), where that is inside it, and where it was made up (H, W)."""
+
+    image: Image
+    inside: Mask
+    made: Mask
 
 
 class Painter:
@@ -55,6 +66,7 @@ class Painter:
     def reset(self) -> None:
         """Forget the last image."""
         self._last: Image | None = None
+        self._last_made: Mask | None = None
 
     def paint(self, rgb: Image, hole: Mask, background: Background) -> Painted | None:
         """Finish an image; None where the network's numbers are not finite."""
@@ -62,13 +74,15 @@ class Painter:
         confidence, age, image = background.confidence.copy(), background.age_s.copy(), background.rgb.copy()
         window = window_around(hole, self.config.longest_px)
         if window is not None:
-            last, valid = self._carried(background, hole.shape)
-            planes = input_planes(rgb, hole, background, last, valid, window)
-            painted, gate = self._filler.backend.run(planes[None])
+            last = self._carried(background, hole.shape)
+            before, valid = (None, None) if last is None else (last.image, last.inside)
+            planes = input_planes(rgb, hole, background, before, valid, window)
+            painted, gate = self._filler.paint(planes)
             if not (np.isfinite(painted).all() and np.isfinite(gate).all()):
                 return None
             self._blend(image, hole, background, window, painted, gate, (provenance, confidence, age))
-        self._last = image
+            self._calm(image, provenance, last)
+        self._last, self._last_made = image, provenance == Provenance.GENERATED
         return Painted(image, provenance, confidence, age)
 
     def _blend(
@@ -96,14 +110,24 @@ class Painter:
         confidence[is_seen] *= trust[is_seen]
         confidence[is_made], age[is_made] = _PAINTED_CONFIDENCE, np.nan
 
-    def _carried(self, background: Background, shape: tuple[int, ...]) -> tuple[Image | None, Mask | None]:
-        """The last image moved to where its background is now, and where that is inside it."""
-        if self._last is None or background.flow is None or self._last.shape[:2] != shape:
-            return None, None
+    def _calm(self, image: Image, provenance: Image, last: _Carried | None) -> None:
+        """Hold on to what was made up before where it is made up again."""
+        if last is None or self.config.persistence == 0:
+            return
+        again = (provenance == Provenance.GENERATED) & last.made & last.inside
+        share = self.config.persistence
+        image[again] = np.round(share * last.image[again].astype(np.float32) + (1 - share) * image[again])
+
+    def _carried(self, background: Background, shape: tuple[int, ...]) -> _Carried | None:
+        """The last image where its background is now; None where there is none or nobody knows."""
+        if self._last is None or self._last_made is None or background.flow is None or self._last.shape[:2] != shape:
+            return None
         height, width = shape[:2]
         scale = np.array([width / background.flow.shape[1], height / background.flow.shape[0]], np.float32)
         flow = cv2.resize(background.flow, (width, height), interpolation=cv2.INTER_LINEAR) * scale
         x = flow[..., 0] + np.arange(width, dtype=np.float32)
         y = flow[..., 1] + np.arange(height, dtype=np.float32)[:, None]
         moved = cv2.remap(self._last, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        return np.asarray(moved, np.uint8), (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
+        made = cv2.remap(self._last_made.astype(np.uint8), x, y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT) > 0
+        inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
+        return _Carried(np.asarray(moved, np.uint8), inside, np.asarray(made))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -11,13 +10,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
 from ego_perception.data import SceneLabel
 from ego_perception.data.clips import Clip, ClipDataset
 from ego_perception.errors import SourceError
-from ego_perception.hand_removal.segmentation.sizes import MIRRORED, HandClass
-from ego_perception.nn.look import change_look
+from ego_perception.hand_removal.segmentation.appearance import photograph, repaint
+from ego_perception.hand_removal.segmentation.composition import compose, mask_before
+from ego_perception.hand_removal.segmentation.sizes import HandClass
 
 _CLASS_OF: Final = {
     SceneLabel.LEFT_HAND: HandClass.LEFT_HAND,
@@ -26,8 +25,7 @@ _CLASS_OF: Final = {
     SceneLabel.RIGHT_ARM: HandClass.RIGHT_ARM,
     SceneLabel.HELD_OBJECT: HandClass.HELD_OBJECT,
 }
-_NO_MASK_SHARE = 0.4
-_ROLL_RAD = math.radians(15)
+_BACKGROUND_STRIDE: Final = 3  # frames from one background that is kept to the next
 
 
 class HandBatch(NamedTuple):
@@ -50,20 +48,21 @@ class HandDataset:
     """All clips of a data set in memory at the size of the network's input; new clips are appended by `rescan`.
 
     Args:
-        folder: as `ego dataset` writes it, with `classes`.
+        folder: as `ego dataset` writes it, with `classes` and `clean`.
         size: width and height to keep.
         names: seeds of the clips to start with, in this order (a resumed run); None takes all there are.
 
     Raises:
-        SourceError: no data set, a named clip is missing, or one is damaged or without classes.
+        SourceError: no data set, a named clip is missing, or one is damaged or without classes or clean frames.
     """
 
     def __init__(self, folder: Path, size: tuple[int, int], names: list[int] | None = None) -> None:
         self.folder, self.size = folder, size
         self.names: list[int] = []
-        self._clips = ClipDataset(folder, parts=("classes",))
+        self._clips = ClipDataset(folder, parts=("classes", "clean"))
         self._images: list[NDArray[np.uint8]] = []
         self._labels: list[NDArray[np.uint8]] = []
+        self._backgrounds: list[NDArray[np.uint8]] = []
         self._where: NDArray[np.int64] = np.zeros((0, 2), np.int64)
         self._append(self._found() if names is None else names)
 
@@ -82,6 +81,13 @@ class HandDataset:
         labels = np.stack([self._labels[k][i] for k, i in rows])
         return torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255, torch.from_numpy(labels).long()
 
+    def backgrounds(self, count: int, generator: torch.Generator) -> Tensor:
+        """Draw (count, 3, H, W) pictures without the wearer's hands, float in 0..1."""
+        clips = torch.randint(len(self._backgrounds), (count,), generator=generator).tolist()
+        places = torch.rand(count, generator=generator).tolist()
+        drawn = [self._backgrounds[k][int(place * len(self._backgrounds[k]))] for k, place in zip(clips, places, strict=True)]
+        return torch.from_numpy(np.stack(drawn)).permute(0, 3, 1, 2).float() / 255
+
     def _found(self) -> list[int]:
         return [entry.seed for entry in self._clips.entries]
 
@@ -90,88 +96,37 @@ class HandDataset:
         for seed in names:
             if seed not in where:
                 raise SourceError(f"{self.folder} has no clip {seed} any more, from which this run has learnt; bring it back")
-            images, labels = self._shrunk(self._clips.clip(where[seed]))
+            images, labels, backgrounds = self._shrunk(self._clips.clip(where[seed]))
             rows = np.stack([np.full(len(images), len(self._images)), np.arange(len(images))], axis=1)
             self._where = np.concatenate([self._where, rows])
             self._images.append(images)
             self._labels.append(labels)
+            self._backgrounds.append(backgrounds)
             self.names.append(seed)
         self._clips.close()
 
-    def _shrunk(self, clip: Clip) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        images, labels = [], []
-        for frame in clip:
-            if frame.truth is None or frame.truth.classes is None:
-                raise SourceError(f"clip {clip.seed} of {self.folder} holds no classes; render it with them")
+    def _shrunk(self, clip: Clip) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]:
+        images, labels, backgrounds = [], [], []
+        for k, frame in enumerate(clip):
+            if frame.truth is None or frame.truth.classes is None or frame.truth.clean is None:
+                raise SourceError(f"clip {clip.seed} of {self.folder} lacks classes or clean; render it with --products clean")
             images.append(cv2.resize(frame.rgb, self.size, interpolation=cv2.INTER_AREA))
             labels.append(cv2.resize(hand_classes(frame.truth.classes), self.size, interpolation=cv2.INTER_NEAREST))
-        return np.stack(images).astype(np.uint8), np.stack(labels).astype(np.uint8)
+            if k % _BACKGROUND_STRIDE == 0:
+                backgrounds.append(cv2.resize(frame.truth.clean, self.size, interpolation=cv2.INTER_AREA))
+        return np.stack(images).astype(np.uint8), np.stack(labels).astype(np.uint8), np.stack(backgrounds).astype(np.uint8)
 
 
-def vary(images: Tensor, labels: Tensor, generator: torch.Generator) -> HandBatch:
-    """Move, mirror and repaint a batch, and make up the mask of the frame before."""
-    images, labels = paste_hands(*move(images, labels, generator), generator)
-    before = mask_before(labels, generator)
-    return HandBatch(change_look(images, generator), before, labels)
+def vary(images: Tensor, labels: Tensor, backgrounds: Tensor, generator: torch.Generator) -> HandBatch:
+    """Put pictures together anew, repaint and photograph them, and make up the mask of the frame before.
 
-
-def move(images: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Zoom, shift, roll and mirror; sides change places in a mirrored image."""
-    count = len(images)
-
-    def uniform(low: float, high: float) -> Tensor:
-        return low + (high - low) * torch.rand(count, generator=generator)
-
-    mirror = uniform(0, 1) < 0.5
-    zoom, roll = torch.where(uniform(0, 1) < 0.6, uniform(0.55, 1.1), torch.ones(count)), uniform(-_ROLL_RAD, _ROLL_RAD)
-    sign = torch.where(mirror, -1.0, 1.0)
-    slack = (1 - zoom).clamp(min=0)
-    aspect = images.shape[3] / images.shape[2]
-    rows = [
-        torch.stack([sign * zoom * roll.cos(), -sign * zoom * roll.sin() / aspect, slack * uniform(-1, 1)], 1),
-        torch.stack([zoom * roll.sin() * aspect, zoom * roll.cos(), slack * uniform(-1, 1)], 1),
-    ]
-    grid = functional.affine_grid(torch.stack(rows, 1), list(images.shape), align_corners=False).to(images.device)
-    moved = functional.grid_sample(images, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
-    picked = functional.grid_sample(
-        labels[:, None].float(), grid, mode="nearest", padding_mode="reflection", align_corners=False
-    )[:, 0].long()
-    swapped = torch.tensor(MIRRORED, device=labels.device)[picked]
-    return moved, torch.where(mirror[:, None, None].to(labels.device), swapped, picked)
-
-
-def paste_hands(images: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Lay hands and what they hold over images of the batch that show none (Ghiasi et al., "copy-paste", CVPR 2021).
-
-    Half of the images without hands stay as they are: there must be some from which to learn that there is nothing.
+    Args:
+        images: (B, 3, H, W) in 0..1.
+        labels: (B, H, W) int64 `HandClass`.
+        backgrounds: (B, 3, H, W) pictures without the wearer's hands.
+        generator: on the CPU, wherever the images are.
     """
-    order = torch.randperm(len(images), generator=generator)
-    lucky = torch.rand(len(images), generator=generator) < 0.5
-    gain = 0.7 + 0.6 * torch.rand(len(images), 1, 1, 1, generator=generator)
-    is_bare = (labels != HandClass.NONE).flatten(1).sum(1) == 0
-    donor, donor_labels = images[order], labels[order]
-    over = (donor_labels != HandClass.NONE) & (is_bare & lucky.to(labels.device))[:, None, None]
-    lit = (donor * gain.to(images.device)).clamp(0, 1)
-    return torch.where(over[:, None], lit, images), torch.where(over, donor_labels, labels)
-
-
-def mask_before(labels: Tensor, generator: torch.Generator) -> Tensor:
-    """A mask as the frame before may have given it: shifted, thinned or fattened, holed, sometimes wrong, often missing."""
-    count, height, width = labels.shape
-    hand = ((labels >= HandClass.LEFT_HAND) & (labels <= HandClass.RIGHT_ARM)).float()[:, None]
-
-    def uniform(low: float, high: float, *shape: int) -> Tensor:
-        return low + (high - low) * torch.rand(count, *shape, generator=generator)
-
-    theta = torch.zeros(count, 2, 3)
-    theta[:, 0, 0], theta[:, 1, 1] = uniform(0.9, 1.1), uniform(0.9, 1.1)
-    theta[:, :, 2] = 0.12 * torch.randn(count, 2, generator=generator)
-    grid = functional.affine_grid(theta, [count, 1, height, width], align_corners=False).to(labels.device)
-    shifted = functional.grid_sample(hand, grid, padding_mode="zeros", align_corners=False)
-    size = int(torch.randint(1, 5, (1,), generator=generator)) * 2 + 1
-    fat = functional.max_pool2d(shifted, size, 1, size // 2)
-    thin = -functional.max_pool2d(-shifted, size, 1, size // 2)
-    shifted = torch.where(uniform(0, 1, 1, 1, 1).to(labels.device) < 0.5, fat, thin)
-    patches = functional.interpolate(uniform(0, 1, 1, 5, 7), (height, width), mode="nearest").to(labels.device)
-    shifted = torch.where(patches < 0.06, 1 - shifted, shifted)
-    return shifted * (uniform(0, 1, 1, 1, 1).to(labels.device) > _NO_MASK_SHARE)
+    composed = compose(images, labels, backgrounds, generator)
+    painted = repaint(composed.images, composed.labels, generator)
+    labels = composed.labels * ~composed.is_bare[:, None, None]
+    return HandBatch(photograph(painted, generator), mask_before(labels, generator), labels)

@@ -14,7 +14,10 @@ _EDGE_WEIGHT = 3.0
 
 
 def segmentation_losses(scores: Tensor, labels: Tensor) -> dict[str, Tensor]:
-    """Half focal cross entropy (Lin et al., ICCV 2017), half Dice (Milletari et al., 3DV 2016) of every class but none.
+    """Sum what is asked of the classes and of hand and arm of both sides as one: that one is what gets removed.
+
+    Classes: focal cross entropy (Lin et al., ICCV 2017) and Dice (Milletari et al., 3DV 2016) of every class but none.
+    Hand and arm as one ("union"): binary cross entropy and Dice.
 
     Args:
         scores: (B, 6, H, W); labels: (B, H, W) int64. Pixels within 5 px of an outline count three times.
@@ -24,24 +27,37 @@ def segmentation_losses(scores: Tensor, labels: Tensor) -> dict[str, Tensor]:
     weight = 1 + (_EDGE_WEIGHT - 1) * near_edges(labels, _EDGE_PX)
     focal = (-true_log_p * (1 - true_log_p.exp()).pow(_FOCUS) * weight).sum() / weight.sum()
     dice = 1 - dice_scores(log_p.exp(), labels)[1:].mean()
-    hand = scores[:, 1:5].logsumexp(1) - torch.cat([scores[:, :1], scores[:, 5:]], dim=1).logsumexp(1)
+    hand = scores[:, 1:5].logsumexp(1) - torch.logaddexp(scores[:, HandClass.NONE], scores[:, HandClass.HELD_OBJECT])
     is_hand = ((labels >= HandClass.LEFT_HAND) & (labels <= HandClass.RIGHT_ARM)).float()
-    union = functional.binary_cross_entropy_with_logits(hand, is_hand, weight=weight) / weight.mean()
+    entropy = functional.binary_cross_entropy_with_logits(hand, is_hand, weight=weight) / weight.mean()
+    p = hand.sigmoid()
+    union = entropy + 1 - _dice((p * is_hand).sum(), p.sum() + is_hand.sum())
     return {"focal": focal, "dice": dice, "union": union, "total": focal + 0.5 * dice + 0.5 * union}
 
 
 def dice_scores(probability: Tensor, labels: Tensor) -> Tensor:
     """(6,) Dice coefficients over the batch; 1 for a class that neither has."""
-    truth = functional.one_hot(labels, probability.shape[1]).permute(0, 3, 1, 2).to(probability.dtype)
-    overlap = (probability * truth).sum((0, 2, 3))
-    total = (probability + truth).sum((0, 2, 3))
+    true_p = probability.gather(1, labels[:, None]).flatten()
+    overlap = probability.new_zeros(probability.shape[1]).index_add(0, labels.flatten(), true_p)
+    count = torch.bincount(labels.flatten(), minlength=probability.shape[1])
+    return _dice(overlap, probability.sum((0, 2, 3)) + count)
+
+
+def _dice(overlap: Tensor, total: Tensor) -> Tensor:
     return (2 * overlap + 1) / (total + 1)
 
 
 def near_edges(labels: Tensor, radius: int) -> Tensor:
-    """(B, H, W) 1 where a different label lies within `radius` pixels, else 0."""
-    values = labels[:, None].float()
-    kernel = 2 * radius + 1
-    high = functional.max_pool2d(values, kernel, 1, radius)
-    low = -functional.max_pool2d(-values, kernel, 1, radius)
-    return (high != low)[:, 0].float()
+    """(B, H, W) 1 where a different label lies within `radius` pixels, else 0.
+
+    Pixels with another neighbour are found and spread, along columns and then rows: several times as fast as pooling squares.
+    """
+    edge = torch.zeros_like(labels, dtype=torch.float32)
+    down, right = (labels[:, 1:] != labels[:, :-1]).float(), (labels[:, :, 1:] != labels[:, :, :-1]).float()
+    edge[:, 1:] += down
+    edge[:, :-1] += down
+    edge[:, :, 1:] += right
+    edge[:, :, :-1] += right
+    reach = radius - 1
+    spread = functional.max_pool2d(edge[:, None], (2 * reach + 1, 1), 1, (reach, 0))
+    return functional.max_pool2d(spread, (1, 2 * reach + 1), 1, (0, reach))[:, 0].clamp(max=1)

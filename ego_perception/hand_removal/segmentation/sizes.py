@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from ego_perception.errors import WeightsError
+from ego_perception.weights.sizes import read_sizes
 
 KIND: Final = "hand-segmentation"  # of weight files that fit the network
 VERSION: Final = 1  # of the network's layout
@@ -55,14 +56,7 @@ class SegmenterConfig:
         Raises:
             WeightsError: unknown or missing sizes, or numbers no network of this kind has.
         """
-        names = {f.name for f in fields(cls)}
-        if set(values) != names:
-            raise WeightsError(f"{path} declares the sizes {sorted(values)}, not {sorted(names)}; train or fetch it anew")
-        numbers: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-        flat = [n for value in numbers.values() for n in (value if isinstance(value, tuple) else (value,))]
-        if any(type(n) is not int or not 0 < n <= 4096 for n in flat):
-            raise WeightsError(f"{path} declares sizes that are not positive integers: {numbers}; train or fetch it anew")
-        config = cls(**numbers)
+        config = read_sizes(cls, values, path)
         if (len(config.widths), len(config.counts), len(config.decoder)) != (4, 4, 5):
             raise WeightsError(f"{path} declares {config}; the network has 4 widths, 4 counts and 5 decoder levels")
         return config

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -13,17 +11,15 @@ from torch import Tensor, nn
 
 from ego_perception.engine import TrainerConfig
 from ego_perception.engine.distributed import Workplace
-from ego_perception.engine.sampling import EpochSampler
-from ego_perception.engine.seeding import derived_seed, generator_for
+from ego_perception.engine.network_task import NetworkTask, spread_batches
+from ego_perception.engine.seeding import generator_for
 from ego_perception.hand_removal.segmentation.data import HandBatch, HandDataset, vary
 from ego_perception.hand_removal.segmentation.losses import segmentation_losses
 from ego_perception.hand_removal.segmentation.model import HandSegmenter
-from ego_perception.hand_removal.segmentation.sizes import KIND, VERSION, HandClass, SegmenterConfig, input_size
-from ego_perception.parameters import Apply, group, param, to_dict
-from ego_perception.weights.info import WeightsInfo
-from ego_perception.weights.store import save_weights
+from ego_perception.hand_removal.segmentation.network import HAND_SEGMENTER
+from ego_perception.hand_removal.segmentation.sizes import HandClass, SegmenterConfig, input_size
+from ego_perception.parameters import Apply, group, param
 
-WEIGHTS_NAME: Final = "model.safetensors"
 _ASPECT: Final = (4, 3)
 _BATCH: Final = 32
 
@@ -39,7 +35,7 @@ class SegmenterTrainConfig:
     validation_images: int = param(600, "Held-out images scored at every checkpoint.", ge=1, apply=Apply.LIVE)
 
 
-class SegmenterTrainTask:
+class SegmenterTrainTask(NetworkTask[SegmenterTrainConfig, HandDataset, HandSegmenter]):
     """Learns from the data set `data/train`, scores on `data/val`.
 
     Args:
@@ -49,65 +45,35 @@ class SegmenterTrainTask:
     """
 
     def __init__(self, network: SegmenterConfig, config: SegmenterTrainConfig, data: Path) -> None:
-        self.network, self.config, self.data = network, config, data
-        self.seed = config.trainer.seed
-        self.size = input_size(*_ASPECT, network.width)
-        self.dataset = HandDataset(data / "train", self.size)
-        self.sampler = EpochSampler(self.dataset, self.seed)
+        self.data, self.size = data, input_size(*_ASPECT, network.width)
+        super().__init__(HAND_SEGMENTER, network, config)
         held_out = HandDataset(data / "val", self.size)
-        count = min(config.validation_images, len(held_out))
-        indices = torch.linspace(0, len(held_out) - 1, count).round().long()
-        self.validation = [held_out.gather(part) for part in indices.split(_BATCH)]
+        parts = spread_batches(len(held_out), config.validation_images, _BATCH)
+        self.validation = [held_out.gather(part) for part in parts]
 
-    def build_model(self) -> HandSegmenter:
-        """Make the network with starting weights of the seed; the global random state is left alone."""
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(derived_seed(self.seed, "weights"))
-            return HandSegmenter(self.network)
+    def open_dataset(self, names: list[Any] | None) -> HandDataset:
+        """See `NetworkTask`."""
+        return HandDataset(self.data / "train", self.size, names)
 
     def batch(self, step: int, workplace: Workplace) -> HandBatch:
         """Draw this process's share of the images of `step`, and change them on its device."""
-        trainer = self.config.trainer
-        indices = self.sampler.next(trainer.batch_size)[workplace.rank :: workplace.world]
         generator = generator_for(self.seed, "augment", step, workplace.rank)
-        images, labels = self.dataset.gather(indices)
-        if step < self.config.coarse_share * trainer.steps:
-            images, labels = nn.functional.avg_pool2d(images, 2), labels[:, ::2, ::2]
-        return vary(images.to(workplace.device), labels.to(workplace.device), generator)
+        images, labels = self.dataset.gather(self.draw(workplace))
+        backgrounds = self.dataset.backgrounds(len(images), generator)
+        if step < self.config.coarse_share * self.config.trainer.steps:
+            images, backgrounds = nn.functional.avg_pool2d(images, 2), nn.functional.avg_pool2d(backgrounds, 2)
+            labels = labels[:, ::2, ::2]
+        device = workplace.device
+        return vary(images.to(device), labels.to(device), backgrounds.to(device), generator)
 
     def losses(self, model: nn.Module, step: int, workplace: Workplace) -> dict[str, Tensor]:
         """See `TrainTask`."""
         images, before, labels = self.batch(step, workplace)
         return segmentation_losses(model(images.contiguous(memory_format=torch.channels_last), before), labels)
 
-    def evaluate(self, model: nn.Module, step: int, out: Path) -> Mapping[str, float]:
-        """Score without a mask before, and write `model.safetensors`."""
-        assert isinstance(model, HandSegmenter)
-        scores = score(model, self.validation)
-        info = WeightsInfo(
-            kind=KIND,
-            version=VERSION,
-            config=dataclasses.asdict(self.network),
-            training={
-                "parameters": to_dict(self.config),
-                "steps": step,
-                "images": step * self.config.trainer.batch_size,
-                "clips": len(self.dataset.names),
-            },
-            metrics={name: round(value, 4) for name, value in scores.items()},
-        )
-        save_weights(out / WEIGHTS_NAME, model.state_dict(), info, half=True)
-        return scores
-
-    def state_dict(self) -> dict[str, Any]:
-        """The clips in the order they were found, and the position in the epoch."""
-        return {"names": self.dataset.names, "epoch": self.sampler.epoch, "position": self.sampler.position}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take the same clips in the same order, and go to the position."""
-        self.dataset = HandDataset(self.data / "train", self.size, list(state["names"]))
-        self.sampler = EpochSampler(self.dataset, self.seed)
-        self.sampler.restore(state["epoch"], state["position"])
+    def finish(self, model: HandSegmenter) -> dict[str, float]:
+        """Score without a mask before."""
+        return score(model, self.validation)
 
 
 @torch.no_grad()

@@ -1,4 +1,4 @@
-"""Images and masks on their way into the diffusion model: crop, margin, range, and the mask at latent size."""
+"""Images and masks on their way into the diffusion model: crop, margin, range, the mask at latent size, a first guess."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ego_perception.errors import FrameError
+from ego_perception.hand_removal.background.pull_push import pull_push
 from ego_perception.hand_removal.vidm.sizes import CELL, IMAGE_SIZE
 
 MARGIN_PX: Final = 7  # side of the box that masks are dilated by at 256 pixels, in training and use
@@ -70,6 +71,14 @@ def to_tensor(rgb: NDArray[np.uint8], hole: NDArray[np.bool_], device: torch.dev
     image = torch.from_numpy(visible).to(device).permute(2, 0, 1)[None].float() / _WHITE - 1.0
     mask = torch.from_numpy(hole).to(device)[None, None].float() * 2.0 - 1.0
     return image, mask
+
+
+def completed(rgb: NDArray[np.uint8], unknown: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Continue the surroundings smoothly into the unknown pixels of an (H, W, 3) image: a first guess."""
+    if not unknown.any():
+        return rgb
+    smooth = pull_push(np.where(unknown[..., None], 0, rgb).astype(np.float32), (~unknown).astype(np.float32))
+    return np.where(unknown[..., None], np.clip(smooth + 0.5, 0, 255).astype(np.uint8), rgb)
 
 
 def latent_mask(mask: Tensor, *, is_published: bool) -> Tensor:

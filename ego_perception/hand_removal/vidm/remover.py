@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from ego_perception.errors import FrameError
 from ego_perception.hand_removal.vidm.compositing import blend
@@ -69,12 +70,21 @@ class VidmRemover:
         """
         self._encoded(image)
 
-    def remove(self, target: MaskedImage, context: Sequence[MaskedImage] = ()) -> HandFreeImage:
+    def remove(
+        self,
+        target: MaskedImage,
+        context: Sequence[MaskedImage] = (),
+        guess: NDArray[np.uint8] | None = None,
+        place: NDArray[np.float64] | None = None,
+    ) -> HandFreeImage:
         """Fill the hands of one frame.
 
         Args:
             target: the frame.
             context: other frames of the same camera, oldest first; the newest ones count.
+            guess: (H, W, 3) the frame as it may look without hands; only the settings `start_time` and `keep_known` use it.
+            place: (3, 3) homography to where the background was in the first frame, in shares of width and height: the noise
+                moves with it.
 
         Raises:
             FrameError: shapes that do not fit, a frame that is all hole, or a result that is not finite.
@@ -88,8 +98,18 @@ class VidmRemover:
         count = self.inpainter.sizes.frames - 1
         others = [self._encoded(image)[0] for image in context[-count:]] if count else []
         window = self._window(hole)
-        fill = self.inpainter.fill(encoded, others, window)
+        latent = (
+            None if guess is None or not self.inpainter.config.uses_guess else self._guessed(target, guess, hole.shape, window)
+        )
+        fill = self.inpainter.fill(encoded, others, window, guess=latent, place=place)
         return self._composite(target, hole, fill, window)
+
+    def _guessed(self, target: MaskedImage, guess: NDArray[np.uint8], shape: tuple[int, ...], window: Window) -> Tensor:
+        """The latent of a first guess, at working size, in the window."""
+        if guess.shape != target.rgb.shape or guess.dtype != np.uint8:
+            raise FrameError(f"the first guess is {guess.dtype} {guess.shape} for an image of {target.rgb.shape}")
+        small = np.asarray(cv2.resize(guess, (shape[1], shape[0]), interpolation=cv2.INTER_AREA), np.uint8)
+        return self.inpainter.encode_guess(small[window.pixels])
 
     def _encoded(self, image: MaskedImage) -> tuple[EncodedFrame, NDArray[np.bool_]]:
         """Latent and hole at working size, computed once per frame."""

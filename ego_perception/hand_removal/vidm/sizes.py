@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from ego_perception.errors import WeightsError
+from ego_perception.weights.sizes import read_sizes
 
 KIND: Final = "vidm"  # of weight files: four frames
 LDM_KIND: Final = "ldm-inpainting"  # of weight files: the single-frame model that VIDM was fine-tuned from
@@ -66,14 +67,7 @@ class VidmSizes:
         Raises:
             WeightsError: unknown or missing sizes, or numbers no network of this kind has.
         """
-        names = {f.name for f in fields(cls)}
-        if set(values) != names:
-            raise WeightsError(f"{path} declares the sizes {sorted(values)}, not {sorted(names)}; import or train it anew")
-        numbers: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-        flat = [n for value in numbers.values() for n in (value if isinstance(value, tuple) else (value,))]
-        if any(type(n) is not int or not 0 < n <= 1 << 16 for n in flat):
-            raise WeightsError(f"{path} declares sizes that are not positive integers: {numbers}; import or train it anew")
-        sizes = cls(**numbers)
+        sizes = read_sizes(cls, values, path, largest=1 << 16)
         sizes._check(path)
         return sizes
 

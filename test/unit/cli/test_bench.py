@@ -13,11 +13,13 @@ from rich.console import Console
 
 from ego_perception.bag.types import RosbagsFactory
 from ego_perception.cli import bench
-from ego_perception.cli.benchmarks import BenchmarkRow, Milliseconds, cloud, live, memory
+from ego_perception.cli.benchmarks import BenchmarkRow, Milliseconds, cloud, compact_removal, live, memory
 from ego_perception.cli.benchmarks.row import interleaved, timed
 from ego_perception.data import Frame
 from ego_perception.errors import OutputError
+from ego_perception.messages import SceneTopic
 from ego_perception.messages.point_cloud import cloud_message
+from ego_perception.nodes.probe import Arrivals
 
 PIXELS = np.zeros((2, 2, 3), np.uint8)
 
@@ -105,3 +107,30 @@ def test_a_missed_target_stands_out() -> None:
     console = Console(record=True, width=160)
     bench.show(console, [BenchmarkRow("age, ms", 200.0, target="<= 150", reached=False)])
     assert "MISSED" in console.export_text()
+
+
+def test_hand_removal_is_held_against_inpainting_of_the_same_holes() -> None:
+    rows = compact_removal.rows_of("640x480", [10.0, 20.0, 30.0], {"Telea": [100.0, 100.0], "Navier-Stokes": []}, [0.1, 0.2])
+    assert rows[0].value == pytest.approx(15.0)
+    (ratio,) = [row for row in rows if row.baseline]
+    assert "Telea" in ratio.baseline and ratio.ratio == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize(("subjects", "with_diffusion"), [(None, False), ([bench.Subject.HAND_REMOVAL], True)])
+def test_the_diffusion_model_is_timed_on_request_only(
+    monkeypatch: pytest.MonkeyPatch, subjects: list[bench.Subject] | None, with_diffusion: bool
+) -> None:
+    asked: list[bool] = []
+    monkeypatch.setattr(bench, "Subject", [bench.Subject.HAND_REMOVAL])
+    monkeypatch.setattr(bench, "measure", lambda *args, in_full, **options: asked.append(in_full) or [])
+    bench.bench(subjects, 20.0, 10.0, 10501, None)
+    assert asked == [with_diffusion]
+
+
+def test_targets_are_limits_from_below_and_from_above() -> None:
+    assert [live.at_least("rate", value, 8).reached for value in (7.9, 8.0)] == [False, True]
+    assert [live.at_most("age", value, 200).reached for value in (200.0, 200.1)] == [True, False]
+    assert live.at_least("rate", float("nan"), 8).reached is False, "nothing came"
+    silent = live.Played({SceneTopic.ODOM: Arrivals([1.0]), SceneTopic.POINTS: Arrivals()}, {})
+    row = live.silent_row("live", silent)
+    assert (row.value, row.reached, silent.silent) == (1.0, False, ["points"])

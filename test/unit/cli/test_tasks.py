@@ -188,7 +188,14 @@ def test_hand_removal_alone_needs_neither_pose_nor_camera(tmp_path: Path, camera
 def test_the_report_shows_pairs_shares_and_reasons(tmp_path: Path) -> None:
     run(tmp_path, BOTH, Hands(bad=(5,)))
     page = build_report(ResultContent(tmp_path))
-    for words in ("<h2>Hand removal</h2>", "without hands", "where pixels come from", "made up", "seen earlier"):
+    for words in (
+        "<h2>Hand removal</h2>",
+        "without hands",
+        "where pixels come from",
+        "made up",
+        "seen earlier",
+        "left hand, marked",
+    ):
         assert words in page
     assert "hands cover 100% of the image" in page
     assert "withheld <b>8</b> %" in page

@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 import yaml
 from fixtures.clip_folder import write_clips
+from fixtures.training_runs import hand_data
 from typer.testing import CliRunner
 
 from ego_perception.cli.train import app
 from ego_perception.data import Frame, FrameTruth
 from ego_perception.errors import ConfigError, SourceError, WeightsError
 from ego_perception.geometry import PinholeCamera
+from ego_perception.weights.store import load_weights
 
 ROOT = Path(__file__).parents[3]
 
@@ -77,6 +79,24 @@ def test_resume_needs_a_checkpoint(tmp_path: Path) -> None:
         write_clips(tmp_path / split, {0: [frame, frame]})
     with pytest.raises(WeightsError, match="no checkpoint at"):
         run("reconstruction", "--data", str(tmp_path), "--out", str(tmp_path / "run"), "--resume")
+
+
+def test_start_begins_with_the_weights_of_a_file(tmp_path: Path) -> None:
+    data = hand_data(tmp_path / "data")
+    (tmp_path / "c.yaml").write_text("trainer: {batch_size: 2, warmup_steps: 0, ema_decay: 0.0}\nvalidation_images: 2\n")
+    common = ["hand-segmentation", "--data", str(data), "--config", str(tmp_path / "c.yaml"), "--steps", "1"]
+    run(*common, "--out", str(tmp_path / "first"))
+    first = tmp_path / "first" / "model.safetensors"
+    (tmp_path / "c.yaml").write_text("trainer: {batch_size: 2, learning_rate: 0.0, ema_decay: 0.0}\nvalidation_images: 2\n")
+    run(*common, "--seed", "5", "--out", str(tmp_path / "second"), "--start", str(first))
+    weights = [load_weights(tmp_path / name / "model.safetensors")[0] for name in ("first", "second")]
+    for name, value in weights[0].items():
+        if "running" not in name and "num_batches" not in name:  # statistics of the images go on
+            np.testing.assert_array_equal(value, weights[1][name], err_msg=name)
+    with pytest.raises(ConfigError, match="--start begins a run and --resume goes on with one"):
+        run(*common, "--start", str(first), "--resume")
+    with pytest.raises(WeightsError, match="does not fit the network"):
+        run("hand-fill", "--data", str(data), "--out", str(tmp_path / "third"), "--steps", "1", "--start", str(first))
 
 
 @pytest.mark.slow

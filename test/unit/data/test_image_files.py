@@ -81,3 +81,24 @@ def test_depth_must_be_16_bit_single_channel(tmp_path: Path) -> None:
     for name in ("eight.png", "colour.png"):
         with pytest.raises(FrameError, match="16-bit"):
             read_depth(tmp_path / name)
+
+
+def test_a_thumbnail_in_the_header_is_no_end() -> None:
+    whole = encoded(".jpg")
+    thumbnail = b"\xff\xe1" + (len(whole) + 2).to_bytes(2, "big") + whole
+    with_thumbnail = whole[:2] + thumbnail + whole[2:]
+    assert decode_image(with_thumbnail).shape == (40, 60, 3)
+    with pytest.raises(FrameError, match="cut short"):
+        decode_image(with_thumbnail[:-100])
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png"])
+def test_a_header_that_claims_too_much_is_refused_before_decoding(suffix: str) -> None:
+    data = bytearray(encoded(suffix))
+    if suffix == ".png":
+        data[16:24] = (60000).to_bytes(4, "big") * 2
+    else:
+        at = data.index(b"\xff\xc0") + 5
+        data[at : at + 4] = (60000).to_bytes(2, "big") * 2
+    with pytest.raises(FrameError, match="claims 60000x60000 pixels"):
+        decode_image(bytes(data))

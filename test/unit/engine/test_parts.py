@@ -48,6 +48,31 @@ def test_only_matrices_decay() -> None:
     assert torch.equal(model.bias, torch.ones(2))
 
 
+def test_vectors_decay_where_asked_to_and_frozen_parameters_are_left_out() -> None:
+    model = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.Linear(4, 4).requires_grad_(requires_grad=False))
+    decayed, others = make_optimizer(model, replace(CONFIG, decay_vectors=True)).param_groups
+    assert [p.ndim for p in decayed["params"]] == [2, 1] and not others["params"]
+    assert len(make_optimizer(model, CONFIG).param_groups[1]["params"]) == 1
+
+
+def test_the_rate_may_depend_on_the_images_of_a_step() -> None:
+    """Constant 1e-6 per image: the published fine-tune of the diffusion model, 4 x 48 images."""
+    config = replace(CONFIG, rate_per_image=1e-6, batch_size=48, accumulation=4, warmup_steps=0, final_rate=1.0)
+    assert [learning_rate(step, config) for step in (0, 500, 1000)] == pytest.approx([1.92e-4] * 3)
+    assert make_optimizer(torch.nn.Linear(2, 2), config).param_groups[0]["lr"] == pytest.approx(1.92e-4)
+    assert learning_rate(0, replace(CONFIG, warmup_steps=0)) == pytest.approx(CONFIG.learning_rate)
+
+
+def test_average_warms_up_as_said() -> None:
+    average = WeightAverage({"w": torch.zeros(1)}, 0.9999, warmup=10)
+    weights = []
+    for step in range(3):
+        average.update({"w": torch.ones(1)}, step)
+        weights.append(float(average.state["w"]))
+    # What is left of the start: 1/10, then 1/10 x 2/11, then that x 3/12.
+    assert weights == pytest.approx([1 - 1 / 10, 1 - 2 / 110, 1 - 6 / 1320])
+
+
 def test_average_known_value_and_counters() -> None:
     average = WeightAverage({"w": torch.zeros(1), "n": torch.tensor(0)}, decay=0.5)
     average.update({"w": torch.ones(1), "n": torch.tensor(3)}, step=10_000)

@@ -16,11 +16,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ego_perception.engine import Trainer, TrainerConfig, load_checkpoint
+from ego_perception.engine import Trainer, TrainerConfig, load_checkpoint, save_checkpoint
 from ego_perception.engine.distributed import Workplace, join_workplace
 from ego_perception.engine.seeding import generator_for
 from ego_perception.errors import ConfigError, EgoPerceptionError, WeightsError
 from ego_perception.parameters import to_dict
+from ego_perception.weights import WeightsInfo
+from ego_perception.weights.store import save_weights
 
 CONFIG = TrainerConfig(steps=12, batch_size=8, learning_rate=0.02, warmup_steps=2, log_interval=4, checkpoint_interval_s=1e6)
 CPU = Workplace(0, 1, torch.device("cpu"))
@@ -137,6 +139,56 @@ def test_tensorboard_holds_losses_and_scores(tmp_path: Path) -> None:
     events.Reload()
     assert {"train/total", "train/samples_per_s", "validation/at_half"} <= set(events.Tags()["scalars"])
     assert [e.step for e in events.Scalars("train/total")] == [4, 8, 12]
+
+
+def test_accumulated_batches_give_the_mean_gradient(tmp_path: Path) -> None:
+    """One step over two batches is one step along the mean of their gradients, and each batch is drawn once."""
+    config = replace(CONFIG, steps=1, accumulation=2, clip_norm=0.0)
+    run = trainer(tmp_path, config)
+    before = [p.detach().clone() for p in run.model.parameters()]
+    assert run.run()
+    assert run.task.seen == [0, 1]  # type: ignore[attr-defined]
+    task = LineTask()
+    model = task.build_model().train()
+    total = torch.stack([task.losses(model, batch, CPU)["total"] for batch in (0, 1)]).mean()
+    for p, start, gradient in zip(
+        run.model.parameters(), before, torch.autograd.grad(total, list(model.parameters())), strict=True
+    ):
+        assert torch.allclose(p.grad, gradient, atol=1e-6)  # type: ignore[arg-type]
+        assert not torch.equal(p, start) or not gradient.any()
+
+
+def test_no_limit_leaves_the_gradient_alone(tmp_path: Path) -> None:
+    norms = []
+    for limit in (0.0, 1e-3):
+        run = trainer(tmp_path / str(limit), replace(CONFIG, steps=1, clip_norm=limit))
+        run.run()
+        norms.append(float(torch.stack([p.grad.norm() for p in run.model.parameters() if p.grad is not None]).norm()))
+    assert norms[0] > 0.01 and norms[1] == pytest.approx(1e-3, rel=0.01)
+
+
+def test_parameters_that_an_old_checkpoint_does_not_know_are_no_conflict(tmp_path: Path) -> None:
+    trainer(tmp_path).run()
+    checkpoint = load_checkpoint(tmp_path / "checkpoint.pt")
+    del checkpoint.config["accumulation"]
+    save_checkpoint(tmp_path / "checkpoint.pt", checkpoint)
+    run = trainer(tmp_path)
+    run.resume()
+    assert run.step == 12
+
+
+def test_a_task_may_begin_with_weights_of_another_layout(tmp_path: Path) -> None:
+    class Widening(LineTask):
+        def starting_tensors(self, tensors: Mapping[str, Tensor], info: WeightsInfo, path: Path) -> Mapping[str, Tensor]:
+            assert info.kind == "narrow" and path.name == "narrow.safetensors"
+            return {**self.build_model().state_dict(), **tensors}
+
+    save_weights(tmp_path / "narrow.safetensors", {"0.bias": torch.full((8,), 7.0)}, WeightsInfo("narrow", 1))
+    run = trainer(tmp_path, task=Widening())
+    run.start_from(tmp_path / "narrow.safetensors")
+    assert (run.model.state_dict()["0.bias"] == 7).all() and (run.average.state["0.bias"] == 7).all()
+    with pytest.raises(WeightsError, match="does not fit the network"):
+        trainer(tmp_path).start_from(tmp_path / "narrow.safetensors")
 
 
 def test_single_process_workplace() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 from removal_fakes import FaultyEstimator, frame_with_hand, scene
@@ -12,6 +13,7 @@ from removal_fakes import FaultyEstimator, frame_with_hand, scene
 from ego_perception.data.hand_removal import HandRemovalEstimate, Provenance, RemovalState
 from ego_perception.errors import ConfigError
 from ego_perception.hand_removal.assembly import RemovalModels, build_refiner, build_remover
+from ego_perception.hand_removal.config import DiffusionConfig, published_diffusion
 from ego_perception.hand_removal.context import ContextConfig, ContextMemory
 from ego_perception.hand_removal.estimator import HandRemovalConfig
 from ego_perception.hand_removal.guard import problem_of
@@ -84,12 +86,22 @@ class Blue:
 
     def __init__(self) -> None:
         self.contexts: list[int] = []
+        self.guesses: list[np.ndarray | None] = []
+        self.places: list[np.ndarray | None] = []
         self.num_resets = 0
 
     def reset(self) -> None:
         self.num_resets += 1
 
-    def remove(self, target: MaskedImage, context: Sequence[MaskedImage] = ()) -> HandFreeImage:
+    def remove(
+        self,
+        target: MaskedImage,
+        context: Sequence[MaskedImage] = (),
+        guess: np.ndarray | None = None,
+        place: np.ndarray | None = None,
+    ) -> HandFreeImage:
+        self.guesses.append(guess)
+        self.places.append(place)
         self.contexts.append(len(context))
         generated = target.hands.copy()
         generated[1:] |= target.hands[:-1]
@@ -118,6 +130,96 @@ def test_refinement_generates_the_whole_hole_and_says_so() -> None:
     estimator.reset()
     assert blue.num_resets == 1
     assert list(estimator.flush()) == []
+
+
+def half_observed(estimate: HandRemovalEstimate) -> HandRemovalEstimate:
+    """The left half of the hole was seen before, in green; the right half is black, as nobody saw it."""
+    assert estimate.provenance is not None and estimate.image is not None
+    middle = int(np.median(np.nonzero(estimate.provenance != Provenance.LIVE)[1]))
+    image, provenance = estimate.image.copy(), estimate.provenance.copy()
+    left = (provenance != Provenance.LIVE) & (np.arange(provenance.shape[1]) < middle)
+    right = (provenance != Provenance.LIVE) & ~left
+    image[left], image[right] = (0, 200, 0), 0
+    provenance[left], provenance[right] = Provenance.OBSERVED, Provenance.UNKNOWN
+    confidence = np.where(left, np.float32(0.7), np.where(right, np.float32(0), np.float32(1)))
+    age = np.where(left, np.float32(2), np.where(right, np.float32(np.nan), np.float32(0)))
+    return replace(estimate, image=image, provenance=provenance, confidence=confidence, age_s=age)
+
+
+def test_what_was_really_seen_is_kept_and_guides_the_rest() -> None:
+    blue = Blue()
+    estimate = clip(FaultyEstimator(paints=False), 1)[0]
+    half = half_observed(estimate)
+    assert half.provenance is not None and half.image is not None
+    refined = DiffusionRefiner(blue, ContextConfig(), "blue 1", DiffusionConfig()).refine(half)
+    assert refined.provenance is not None and refined.image is not None and refined.confidence is not None
+    generated = refined.provenance == Provenance.GENERATED
+    assert generated[half.provenance == Provenance.UNKNOWN].all()
+    observed = refined.provenance == Provenance.OBSERVED
+    assert observed.any() and (refined.image[observed] == (0, 200, 0)).all()
+    assert (refined.confidence[observed] == np.float32(0.7)).all() and refined.age_s is not None
+    assert (refined.age_s[observed] == 2).all() and np.isnan(refined.age_s[generated]).all()
+    assert problem_of(half.frame, refined) == ""
+    guess = blue.guesses[0]
+    assert guess is not None and guess[half.provenance == Provenance.UNKNOWN].any(), "what is black is continued"
+    assert np.array_equal(guess[half.provenance != Provenance.UNKNOWN], half.image[half.provenance != Provenance.UNKNOWN])
+    assert np.array_equal(blue.places[0], np.eye(3))
+
+
+def test_the_published_way_takes_nothing_from_the_estimate() -> None:
+    blue = Blue()
+    half = half_observed(clip(FaultyEstimator(paints=False), 1)[0])
+    refined = DiffusionRefiner(blue, ContextConfig(), "blue 1", published_diffusion()).refine(half)
+    assert not (refined.provenance == Provenance.OBSERVED).any()
+    assert (blue.guesses, blue.places) == ([None], [None])
+
+
+def test_where_everything_was_seen_nothing_is_generated() -> None:
+    estimate = clip(FaultyEstimator(paints=False), 1)[0]
+    assert estimate.provenance is not None and estimate.image is not None
+    hole = estimate.provenance != Provenance.LIVE
+    seen = replace(
+        estimate,
+        image=np.where(hole[..., None], np.uint8(90), estimate.image),
+        provenance=np.where(hole, np.uint8(Provenance.OBSERVED), estimate.provenance),
+    )
+    refined = DiffusionRefiner(Blue(), ContextConfig(), "blue 1", DiffusionConfig()).refine(seen)
+    assert np.array_equal(refined.image, seen.image) and np.array_equal(refined.provenance, seen.provenance)
+    assert refined.model_id == ""
+
+
+class TestPlaces:
+    """Where the background was in the first frame."""
+
+    @staticmethod
+    def shifted(stamp_s: float, pixels: int) -> MaskedImage:
+        """A camera that turned by `pixels` to the right."""
+        wide = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 255, (96, 256, 3), dtype=np.uint8), (0, 0), 1.5)
+        hands = np.zeros((96, 160), np.bool_)
+        hands[60:, 60:90] = True
+        rgb = np.ascontiguousarray(wide[:, 20 + pixels : 180 + pixels])
+        rgb[hands] = 0
+        return MaskedImage(int(stamp_s * S), rgb, hands)
+
+    def test_follow_the_background(self) -> None:
+        memory = ContextMemory(ContextConfig(spacing_s=0.3))
+        for k in range(5):
+            image = self.shifted(1 + k, 8 * k)
+            memory.add(image)
+            place = memory.place(image)
+            assert place[0, 2] == pytest.approx(8 * k / 160, abs=0.01) and place[1, 2] == pytest.approx(0, abs=0.01)
+        between = self.shifted(5.01, 36)
+        assert memory.place(between)[0, 2] == pytest.approx(36 / 160, abs=0.01), "also of one that is not kept"
+
+    def test_stay_where_nothing_connects(self) -> None:
+        memory = ContextMemory(ContextConfig(spacing_s=0.3))
+        assert np.array_equal(memory.place(self.shifted(1, 0)), np.eye(3))
+        memory.add(self.shifted(1, 0))
+        memory.add(self.shifted(2, 8))
+        blank = MaskedImage(3 * S, np.full((96, 160, 3), 128, np.uint8), np.zeros((96, 160), np.bool_))
+        assert memory.place(blank)[0, 2] == pytest.approx(0.05, abs=0.01)
+        memory.reset()
+        assert np.array_equal(memory.place(self.shifted(4, 30)), np.eye(3))
 
 
 def test_what_has_no_image_or_no_hole_is_given_back() -> None:

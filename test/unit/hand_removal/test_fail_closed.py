@@ -18,8 +18,8 @@ from ego_perception.hand_removal.guard import RemovalGuard
 from ego_perception.messages import compressed_from_frame, image_from_frame, image_message
 from ego_perception.messages.hand_removal import HAND_FREE, RemovalMessages, RemovalTopic
 from ego_perception.messages.image import frame_from_image
+from ego_perception.messages.mask_pairing import MaskPairing, PairedImage
 from ego_perception.ros.mask_input import MaskInput
-from ego_perception.ros.mask_pairing import MaskPairing, PairedImage
 from ego_perception.runtime import EstimatorStage, Pipeline
 
 S = 1_000_000_000

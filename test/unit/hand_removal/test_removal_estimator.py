@@ -8,6 +8,8 @@ import pytest
 from ego_perception.data import Frame
 from ego_perception.data.hand_removal import HandLabel, HandRemovalEstimate, Provenance, RemovalState
 from ego_perception.errors import WeightsError
+from ego_perception.geometry import PinholeCamera
+from ego_perception.hand_removal.background.geometry_warp import SceneGeometry
 from ego_perception.hand_removal.background.plate import Background
 from ego_perception.hand_removal.estimator import HandRemovalConfig, HandRemovalEstimator
 from ego_perception.hand_removal.segmentation.sizes import HandClass
@@ -130,3 +132,23 @@ def test_reset_forgets() -> None:
     remover.reset()
     out = remover.push(frame(1, 90))
     assert out.provenance is not None and not (out.provenance == Provenance.OBSERVED).any()
+
+
+def test_held_objects_and_geometry_reach_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    estimator = HandRemovalEstimator(HandRemovalConfig(mask_source="frame"), None, None)
+    labels = np.zeros((H, W), np.uint8)
+    labels[40:80, 60:100], labels[40:60, 120:150] = HandLabel.RIGHT, HandLabel.HELD_OBJECT
+    camera = PinholeCamera.from_fov(W, H, 1.0)
+    given = SceneGeometry(7, np.ones((H, W), np.float32), np.eye(4), camera)
+    told: dict[str, object] = {}
+    push = estimator._plate.push
+
+    def spy(rgb: np.ndarray, hole: np.ndarray, stamp_ns: int, **more: object) -> Background:
+        told.update(more, hole=hole)
+        return push(rgb, hole, stamp_ns, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(estimator._plate, "push", spy)
+    estimator.push(Frame(7, SCENE, camera=camera, hands=labels), given)
+    held, hole = np.asarray(told["movers"]), np.asarray(told["hole"])
+    assert held[45:55, 125:145].all() and not (held & hole).any() and not hole[45:55, 125:145].any()
+    assert told["geometry"] is given and told["camera"] is camera

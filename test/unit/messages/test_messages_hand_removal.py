@@ -134,6 +134,13 @@ class TestMasksFromElsewhere:
         assert small[10, 10] == HandLabel.ANY
         assert (small[20, :33] == HandLabel.HELD_OBJECT).all()
 
+    @pytest.mark.parametrize(("values", "hand"), [("nonzero", LABELS != 0), ("zero", LABELS == 0)])
+    def test_both_polarities_of_a_mask_without_labels(self, values: str, hand: np.ndarray) -> None:
+        for scale in (1, 7, 100):
+            given = np.where(self.LABELS == 255, 128, self.LABELS * scale % 251).astype(np.uint8)
+            found = decode_hand_mask(mask_of(given), (4, 3), values)
+            assert np.array_equal(found, np.where(hand, HandLabel.ANY, HandLabel.NONE))
+
     @pytest.mark.parametrize(
         ("message", "words"),
         [
@@ -183,8 +190,20 @@ class TestTheWayBack:
     def test_an_image_without_its_provenance_is_not_shown(self, estimate: HandRemovalEstimate) -> None:
         assembler = RemovalAssembler()
         self.send(assembler, estimate, RemovalTopic.PROVENANCE_IMAGE)
+        assert assembler.estimate_of(estimate.frame) is None, "it may be on its way"
+        later = replace(estimate, frame=replace(estimate.frame, stamp_ns=estimate.frame.stamp_ns + 1))
+        self.send(assembler, later)
         back = assembler.estimate_of(estimate.frame)
         assert back is not None and back.image is None
+
+    def test_a_mask_that_came_before_its_image_leaves_the_last_image_in_place(self) -> None:
+        older, newer = estimates()[0], estimates()[1]
+        assembler = RemovalAssembler(1.0)
+        self.send(assembler, older)
+        assembler.estimate_of(older.frame)
+        assembler.add(RemovalTopic.HAND_MASK, RemovalMessages(FACTORY, newer).build(RemovalTopic.HAND_MASK))
+        back = assembler.estimate_of(newer.frame)
+        assert back is not None and back.frame is older.frame and back.image is not None
 
     def test_an_older_one_serves_only_within_its_age_and_with_its_own_frame(self) -> None:
         older, newer = estimates()[0], estimates()[1]

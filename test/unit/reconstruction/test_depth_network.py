@@ -17,19 +17,12 @@ from numpy.typing import NDArray
 from ego_perception.errors import ConfigError, WeightsError
 from ego_perception.geometry import PinholeCamera
 from ego_perception.reconstruction.model import DepthNetwork
-from ego_perception.reconstruction.network import (
-    INPUTS,
-    OUTPUTS,
-    DepthNetworkPrior,
-    OnnxBackend,
-    TorchBackend,
-    load_network,
-    load_prior,
-)
+from ego_perception.reconstruction.network import DEPTH_NETWORK, DepthNetworkPrior, load_prior
 from ego_perception.reconstruction.prior import PriorPrediction
 from ego_perception.reconstruction.sizes import KIND, VERSION, NetworkConfig, network_size
 from ego_perception.weights import WeightsInfo
 from ego_perception.weights.onnx import cache_folder, export_onnx
+from ego_perception.weights.runtime import TorchNetwork
 from ego_perception.weights.store import save_weights
 
 SMALL = NetworkConfig(stem=8, widths=(8, 8, 16, 16), counts=(1, 1, 1, 1), decoder=(16, 16, 8, 8, 8), area=64 * 48)
@@ -70,15 +63,15 @@ def test_onnx_equals_torch(weights: Path, size: tuple[int, int]) -> None:
     image = np.random.default_rng(0).random((1, 3, height, width), np.float32)
     onnx = load_prior(weights).backend.run(image)
     with torch.no_grad():
-        reference = load_network(weights)(torch.from_numpy(image))
+        reference = DEPTH_NETWORK.module(weights)(torch.from_numpy(image))
     for ours, theirs in zip(onnx, reference, strict=True):
-        np.testing.assert_allclose(ours, theirs[0].numpy(), atol=1e-4)
+        np.testing.assert_allclose(ours, theirs.numpy(), atol=1e-4)
 
 
 def test_torch_backend_equals_onnx(weights: Path) -> None:
     rgb = picture(320, 240)
     onnx = load_prior(weights).predict(rgb, None)
-    eager = DepthNetworkPrior(SMALL, TorchBackend(weights, "cpu"), "x").predict(rgb, None)
+    eager = DepthNetworkPrior(SMALL, TorchNetwork(lambda: DEPTH_NETWORK.module(weights), "cpu"), "x").predict(rgb, None)
     np.testing.assert_allclose(onnx.depth, eager.depth, rtol=1e-3)
     np.testing.assert_allclose(onnx.sigma, eager.sigma, rtol=1e-3)
     assert onnx.fov_y_rad == pytest.approx(eager.fov_y_rad, rel=1e-4)
@@ -142,13 +135,14 @@ def test_predictions_repeat_to_the_bit(weights: Path) -> None:
 
 def test_cache_is_used_keyed_by_content_and_repaired(weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    file = OnnxBackend(weights).cached(64, 48)
+    shape = (1, 3, 48, 64)
+    file = load_prior(weights).backend.cached(shape)
     assert file.parent == tmp_path / "ego_perception"
     stamp = file.stat().st_mtime_ns
-    assert OnnxBackend(weights).cached(64, 48).stat().st_mtime_ns == stamp
+    assert load_prior(weights).backend.cached(shape).stat().st_mtime_ns == stamp
     other = tmp_path / "other.safetensors"
     save_weights(other, DepthNetwork(SMALL).state_dict(), WeightsInfo(KIND, VERSION, dataclasses.asdict(SMALL)))
-    assert OnnxBackend(other).cached(64, 48) != file
+    assert load_prior(other).backend.cached(shape) != file
     file.write_bytes(file.read_bytes()[:1000])
     prediction = load_prior(weights).predict(picture(64, 48), None)
     assert bool(np.isfinite(prediction.depth).all())
@@ -166,7 +160,7 @@ def test_cache_folder_follows_the_desktop_specification(monkeypatch: pytest.Monk
 def test_unwritable_cache_says_what_to_do(weights: Path, tmp_path: Path) -> None:
     (tmp_path / "blocked").write_text("a file")
     with pytest.raises(WeightsError, match="set XDG_CACHE_HOME"):
-        export_onnx(load_network(weights), tmp_path / "blocked" / "x.onnx", [(1, 3, 48, 64)], INPUTS, OUTPUTS)
+        export_onnx(DEPTH_NETWORK.module(weights), tmp_path / "blocked" / "x.onnx", [(1, 3, 48, 64)], ["image"], ["depth"])
 
 
 def test_a_warm_start_needs_no_torch(weights: Path, own_cache: Path) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from fixtures.clip_folder import write_clips
+from fixtures.training_runs import CPU, check_it_learns, check_resumed_run_is_bit_equal
 
 from ego_perception.data import Frame, FrameTruth
 from ego_perception.engine import Trainer
@@ -18,13 +19,12 @@ from ego_perception.geometry import PinholeCamera
 from ego_perception.parameters import from_mapping, to_dict
 from ego_perception.reconstruction.data import DepthBatch
 from ego_perception.reconstruction.model import DepthNetwork
-from ego_perception.reconstruction.network import load_network
+from ego_perception.reconstruction.network import DEPTH_NETWORK
 from ego_perception.reconstruction.sizes import KIND, VERSION, NetworkConfig
 from ego_perception.reconstruction.training import DepthTrainConfig, DepthTrainTask, calibrate, score
 from ego_perception.weights import read_info
 
 SMALL = NetworkConfig(stem=8, widths=(8, 8, 16, 16), counts=(1, 1, 1, 1), decoder=(16, 16, 8, 8, 8), area=64 * 48)
-CPU = Workplace(0, 1, torch.device("cpu"))
 
 
 @pytest.fixture(scope="module")
@@ -52,24 +52,14 @@ def trainer_of(data: Path, out: Path, **changes: object) -> Trainer:
     return Trainer(DepthTrainTask(SMALL, config, data), config.trainer, to_dict(config), out, CPU)
 
 
-def test_resumed_run_is_bit_equal(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = trainer_of(data, tmp_path / "whole")
-    assert whole.run()
-    first = trainer_of(data, tmp_path / "parts")
-    losses = first.task.losses
+def test_resumed_run_is_bit_equal(data: Path, tmp_path: Path) -> None:
+    check_resumed_run_is_bit_equal(lambda out: trainer_of(data, out), tmp_path)
 
-    def losses_then_stop(model: torch.nn.Module, step: int, place: Workplace) -> dict[str, torch.Tensor]:
-        first._interrupted = step == 3
-        return losses(model, step, place)
 
-    monkeypatch.setattr(first.task, "losses", losses_then_stop)
-    assert not first.run()
-    second = trainer_of(data, tmp_path / "parts")
-    second.resume()
-    assert second.step == 4
-    assert second.run()
-    for name, value in whole.average.state.items():
-        assert torch.equal(value, second.average.state[name]), name
+def test_it_learns(data: Path, tmp_path: Path) -> None:
+    """On noise too: a typical depth is better than the one that the network starts at."""
+    changes = {"trainer.steps": 20, "trainer.learning_rate": 5e-3, "coarse_share": 1.0}
+    check_it_learns(lambda: DepthTrainTask(SMALL, config_of(**changes), data), trainer_of(data, tmp_path, **changes), by=0.9)
 
 
 def test_resume_with_another_share_of_small_images_is_a_conflict(data: Path, tmp_path: Path) -> None:
@@ -111,7 +101,7 @@ def test_weight_file_loads_and_describes_itself(data: Path, tmp_path: Path) -> N
     assert info.training["steps"] == 6 and info.training["images"] == 24 and info.training["rooms"] == 3
     assert info.training["parameters"]["trainer.seed"] == 0
     assert set(info.metrics) == {"abs_rel", "delta1", "abs_rel_scaled", "coverage", "focal"}
-    loaded, averaged = load_network(file), run.averaged_model()
+    loaded, averaged = DEPTH_NETWORK.module(file), run.averaged_model()
     assert torch.allclose(loaded.stem[0].weight, averaged.stem[0].weight, rtol=1e-3, atol=1e-6)  # type: ignore[union-attr,index]
     assert str(tmp_path) not in str(info)
 

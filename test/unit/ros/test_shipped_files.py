@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import ast
+import functools
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from fixtures.recorded_launch import Recorded, described, found, text_of
+from lifecycle_msgs.msg import Transition
 
 from ego_perception.cli import up
 from ego_perception.messages import TRUTH_WORLD_FRAME, SceneTopic, TruthTopic
 from ego_perception.messages.hand_removal import RemovalTopic
 from ego_perception.nodes import reconstruction_node
 from ego_perception.nodes.config import NODE_CONFIGS
+from ego_perception.nodes.wiring import BESIDE_HAND_REMOVAL, MASK_REMAPS
 from ego_perception.parameters import specs
 from ego_perception.resources import config_dir, launch_dir, share_dir
 
@@ -38,16 +41,10 @@ def executables() -> set[str]:
     return set(re.findall(r'"(\w+_node)"', text)) | {"ego"}
 
 
-def calls(tree: ast.AST, name: str) -> list[ast.Call]:
-    return [n for n in ast.walk(tree) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name) and n.func.id == name]
-
-
-def keyword(call: ast.Call, name: str) -> Any:
-    return next((k.value for k in call.keywords if k.arg == name), None)
-
-
-def strings(tree: ast.AST) -> list[str]:
-    return [n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
+@functools.cache
+def launched(path: Path) -> tuple[Any, Recorded]:
+    """A launch file's module and description."""
+    return described(path)
 
 
 def test_the_promised_launch_files_are_there() -> None:
@@ -57,76 +54,77 @@ def test_the_promised_launch_files_are_there() -> None:
 
 @pytest.mark.parametrize("path", LAUNCH_FILES, ids=lambda p: p.name)
 class TestLaunchFile:
-    def tree(self, path: Path) -> ast.Module:
-        return ast.parse(path.read_text())
-
-    def test_it_compiles_and_describes_itself(self, path: Path) -> None:
-        compile(path.read_text(), str(path), "exec")
-        tree = self.tree(path)
-        assert ast.get_docstring(tree)
-        assert any(isinstance(n, ast.FunctionDef) and n.name == "generate_launch_description" for n in tree.body)
+    def test_it_runs_and_describes_itself(self, path: Path) -> None:
+        module, description = launched(path)
+        assert module.__doc__ and description.kind == "LaunchDescription"
 
     def test_it_starts_only_executables_that_are_installed(self, path: Path) -> None:
-        for kind in ("LifecycleNode", "Node"):
-            for call in calls(self.tree(path), kind):
-                package, executable = keyword(call, "package").value, keyword(call, "executable").value
-                assert package in ("ego_perception", "rviz2")
-                if package == "ego_perception":
-                    assert executable in executables()
-                    assert keyword(call, "name").value == executable.removesuffix("_node")
+        for node in found(launched(path)[1], "LifecycleNode", "Node"):
+            package, executable = node.kwargs["package"], node.kwargs["executable"]
+            assert package in ("ego_perception", "rviz2")
+            if package == "ego_perception":
+                assert executable in executables()
+                assert node.kwargs["name"] == executable.removesuffix("_node")
 
     def test_a_lifecycle_node_has_a_namespace(self, path: Path) -> None:
         """launch_ros refuses a LifecycleNode without one."""
-        for call in calls(self.tree(path), "LifecycleNode"):
-            assert keyword(call, "namespace") is not None
+        for node in found(launched(path)[1], "LifecycleNode"):
+            assert node.kwargs["namespace"] is not None
 
     def test_the_files_it_names_exist(self, path: Path) -> None:
-        for call in calls(self.tree(path), "PathJoinSubstitution"):
-            parts = [e.value for e in call.args[0].elts if isinstance(e, ast.Constant)]
-            if parts and parts[0] != "launch":
-                assert share_dir().joinpath(*parts).is_file(), parts
-        for name in strings(self.tree(path)):
-            if name.endswith(".launch.py") and "\n" not in name:
-                assert (launch_dir() / name).is_file()
+        for join in found(launched(path), "PathJoinSubstitution"):
+            parts = [part for part in join.args[0] if isinstance(part, str)]
+            assert len(parts) == len(join.args[0]) - 1, "the share folder and constants"
+            assert share_dir().joinpath(*parts).is_file(), parts
 
     def test_the_parameters_it_sets_exist(self, path: Path) -> None:
-        for call in calls(self.tree(path), "LifecycleNode"):
-            known = {s.name for s in specs(NODE_CONFIGS[keyword(call, "name").value])} | {"use_sim_time"}
-            for entry in keyword(call, "parameters").elts:
-                if isinstance(entry, ast.Dict):
-                    assert {k.value for k in entry.keys if isinstance(k, ast.Constant)} <= known
+        for node in found(launched(path)[1], "LifecycleNode"):
+            known = {s.name for s in specs(NODE_CONFIGS[node.kwargs["name"]])} | {"use_sim_time"}
+            set_here = {name for entry in node.kwargs["parameters"] if isinstance(entry, dict) for name in entry}
+            assert set_here <= known
 
     def test_every_declared_argument_is_used_and_every_used_one_declared(self, path: Path) -> None:
-        tree = self.tree(path)
-        (table,) = [n.value for n in tree.body if isinstance(n, ast.Assign) and n.targets[0].id == "ARGUMENTS"]
-        declared = {key.value for key in table.keys}
-        looked_up = [*calls(tree, "value"), *calls(tree, "LaunchConfiguration")]
-        used = {call.args[0].value for call in looked_up if isinstance(call.args[0], ast.Constant)}
-        forwarded = [n.value for n in tree.body if isinstance(n, ast.Assign) and n.targets[0].id == "_FORWARDED"]
-        used |= {name for table in forwarded for name in ast.literal_eval(table)}
-        assert used == declared
+        module, description = launched(path)
+        names = {argument.args[0] for argument in found(description, "DeclareLaunchArgument")}
+        assert names == set(module.ARGUMENTS)
+        assert {value.args[0] for value in found(description, "LaunchConfiguration")} == names
 
     def test_remapped_names_are_topics_of_the_node(self, path: Path) -> None:
-        for call in calls(self.tree(path), "LifecycleNode"):
-            if keyword(call, "remappings") is None:
-                continue
-            sources = {pair.elts[0].value for pair in keyword(call, "remappings").elts}
-            assert sources <= {"image", "image/compressed", "camera_info", "ignore_mask", "hand_mask_in"}
+        for node in found(launched(path)[1], "LifecycleNode"):
+            renamed = {name for name, _ in node.kwargs.get("remappings", ())}
+            assert renamed <= {"image", "image/compressed", "camera_info", "ignore_mask", "hand_mask_in"}
+
+    def test_what_it_hands_to_another_file_is_declared_there(self, path: Path) -> None:
+        for include in found(launched(path)[1], "IncludeLaunchDescription"):
+            name = include.args[0].args[0][-1]
+            handed = {argument for argument, _ in include.kwargs.get("launch_arguments", ())}
+            assert handed <= set(launched(launch_dir() / name)[0].ARGUMENTS), name
 
 
-def test_forwarded_arguments_are_known_to_the_included_file() -> None:
-    text = {path.name: path.read_text() for path in LAUNCH_FILES}
-    known = set(re.findall(r'^    "(\w+)": \(', text["reconstruction.launch.py"], re.MULTILINE))
-    assert {"image", "camera_info", "transport", "queue_policy", "intrinsics", "ignore_mask", "use_ignore_mask"} <= known
-    known = set(re.findall(r'^    "(\w+)": \(', text["hand_removal.launch.py"], re.MULTILINE))
-    assert {"image", "camera_info", "transport"} <= known
+@pytest.mark.parametrize("name", ["reconstruction", "hand_removal"])
+def test_a_camera_node_is_configured_and_then_activated(name: str) -> None:
+    description = launched(launch_dir() / f"{name}.launch.py")[1]
+    (configure,) = [action for action in description.args[0] if action.kind == "EmitEvent"]
+    (handler,) = found(description, "OnStateTransition")
+    (activate,) = handler.kwargs["entities"]
+    assert configure.kwargs["event"].kwargs["transition_id"] == Transition.TRANSITION_CONFIGURE
+    assert activate.kwargs["event"].kwargs["transition_id"] == Transition.TRANSITION_ACTIVATE
+    (node,) = found(description, "LifecycleNode")
+    assert handler.kwargs["target_lifecycle_node"] is node
+    order = [action.kind for action in description.args[0] if action.kind != "DeclareLaunchArgument"]
+    assert order == ["RegisterEventHandler", "LifecycleNode", "EmitEvent"], "the handler must be there before the event"
+    assert text_of(dict(node.kwargs["remappings"])["image/compressed"]) == "{image}/compressed"
 
 
 def test_the_mask_that_reconstruction_is_given_is_what_hand_removal_publishes() -> None:
     mask = f"hand_removal/{RemovalTopic.HAND_MASK.value}"
-    assert f'"ignore_mask": "{mask}"' in (launch_dir() / "full.launch.py").read_text()
-    assert f"ignore_mask:={mask}" == up._MASK_REMAP
-    assert {p.partition(":=")[0] for p in up._MASK_PARAMETERS} <= {s.name for s in specs(NODE_CONFIGS["reconstruction"])}
+    assert mask == MASK_REMAPS["ignore_mask"]
+    includes = found(launched(launch_dir() / "full.launch.py")[1], "IncludeLaunchDescription")
+    handed = [dict(include.kwargs.get("launch_arguments", ())) for include in includes]
+    assert [h["ignore_mask"] for h in handed if "ignore_mask" in h] == [mask]
+    words = up.arguments_of("reconstruction", ["reconstruction", "hand_removal"], [])
+    assert f"ignore_mask:={mask}" in words and "input.ignore_mask:=true" in words
+    assert set(BESIDE_HAND_REMOVAL) <= {s.name for s in specs(NODE_CONFIGS["reconstruction"])}
 
 
 def displays() -> list[dict[str, Any]]:

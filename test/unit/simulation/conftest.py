@@ -10,12 +10,14 @@ import pytest
 
 from ego_perception.simulation import EgoSim, EgoSimConfig
 from ego_perception.simulation import room as room_module
+from ego_perception.simulation import sim as sim_module
 from ego_perception.simulation.config import PeopleConfig
 from ego_perception.simulation.materials import MaterialBook
 from ego_perception.simulation.room import Room, build_room
 from ego_perception.simulation.textures import Rng
 
 MakeRoom = Callable[..., Room]
+InWorldOf = Callable[[EgoSim, EgoSimConfig], EgoSim]
 
 
 def _small_book(rng: Rng, *, randomness: float, size: int) -> MaterialBook:
@@ -33,6 +35,22 @@ def _room(seed: int, preset: str = "default") -> Room:
 def room_of() -> MakeRoom:
     """The room of (seed, preset) with coarse surfaces, built once; read only."""
     return _room
+
+
+@pytest.fixture(scope="session")
+def in_world_of() -> InWorldOf:
+    """Another camera in the room and among the people of a simulator; making these takes most of the time of a new one."""
+
+    def make(sim: EgoSim, config: EgoSimConfig) -> EgoSim:
+        actors = {actor.name: actor for actor in sim.actors}
+        with (
+            mock.patch.object(sim_module, "build_room", lambda config: sim.room),
+            mock.patch.object(sim_module, "plan_activity", lambda room, config: sim.stage._activity),
+            mock.patch.object(sim_module, "dress", lambda rng, model, betas, *, name, is_wearer: actors[name]),
+        ):
+            return EgoSim(config)
+
+    return make
 
 
 @pytest.fixture(scope="session")

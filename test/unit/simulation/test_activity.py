@@ -6,6 +6,7 @@ import functools
 import itertools
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -91,6 +92,21 @@ def test_people_keep_apart(case: tuple[Room, Activity]) -> None:
         pelves = [p.frames(p.motion.at(t)).positions[0, :2] for p in stage.players.values()]
         gaps = [np.hypot(*(a - b)) for i, a in enumerate(pelves) for b in pelves[:i]]
         assert min(gaps, default=1.0) > 0.45
+
+
+def test_a_tilted_camera_stays_in_place_and_looks_down_by_that_angle(room_of: MakeRoom) -> None:
+    angle, seed = math.radians(30.0), SEEDS[0]
+    config = EgoSimConfig(seed=seed, duration_s=1.0, people=PeopleConfig(others=0))
+    level, tilted = (plan_activity(room_of(seed), replace(config, camera_tilt_deg=tilt)) for tilt in (0.0, 30.0))
+    for t in (0.0, 0.4, 1.0):
+        before, after = level.camera(t), tilted.camera(t)
+        np.testing.assert_array_equal(after[:3, 3], before[:3, 3])
+        # Optical axes: x to the right stays, z forward turns towards y, which is down.
+        np.testing.assert_allclose(after[:3, 0], before[:3, 0], atol=1e-12)
+        np.testing.assert_allclose(after[:3, 2], math.cos(angle) * before[:3, 2] + math.sin(angle) * before[:3, 1], atol=1e-12)
+        np.testing.assert_allclose(after[:3, :3].T @ after[:3, :3], np.eye(3), atol=1e-12)
+        assert np.linalg.det(after[:3, :3]) == pytest.approx(1.0)
+    np.testing.assert_array_equal(level.wearer.rotations, tilted.wearer.rotations)
 
 
 def test_the_camera_is_a_head(case: tuple[Room, Activity]) -> None:

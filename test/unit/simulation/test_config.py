@@ -16,6 +16,7 @@ from ego_perception.simulation import EgoSimConfig
     [
         ("width", -640), ("height", 0), ("fps", 0.0), ("fps", -15.0), ("duration_s", 0.0), ("duration_s", math.nan),
         ("fov_y_deg", 180.0), ("seed", -1), ("preset", "nice"), ("supersample", 0), ("room_size_m", -3.0),
+        ("camera_tilt_deg", -30.1), ("camera_tilt_deg", 60.1), ("camera_tilt_deg", math.inf),
     ],
 )  # fmt: skip
 def test_impossible_values_are_refused_by_name(name: str, value: object) -> None:
@@ -23,6 +24,13 @@ def test_impossible_values_are_refused_by_name(name: str, value: object) -> None
         EgoSimConfig(**{name: value})
     with pytest.raises(ConfigError, match=name):
         from_mapping(EgoSimConfig, {name: value})
+
+
+def test_clean_frames_lack_the_wearer_or_the_arms() -> None:
+    assert EgoSimConfig().products.clean_of == "wearer"
+    assert from_mapping(EgoSimConfig, {"products.clean_of": "arms"}).products.clean_of == "arms"
+    with pytest.raises(ConfigError, match="clean_of"):
+        from_mapping(EgoSimConfig, {"products.clean_of": "hands"})
 
 
 def test_unknown_preset_hints_at_the_nearest() -> None:

@@ -7,14 +7,17 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
+from ego_perception.data import SceneLabel
 from ego_perception.data.clips import ClipDataset
+from ego_perception.data.labels import HANDS_AND_ARMS
 from ego_perception.errors import SimulationError
 from ego_perception.simulation import dataset_clips
 from ego_perception.simulation.dataset import DatasetConfig, write_dataset
-from ego_perception.simulation.dataset_clips import HARD_SHARE, SimClips, clip_config, useful_views
+from ego_perception.simulation.dataset_clips import HARD_SHARE, MOST_TILT_DEG, SimClips, clip_config, useful_views
 
 SMALL = DatasetConfig(split="val", width=48, height=36, frames_per_clip=2, preset="plain", products=())
 SEEDS = range(10_000, 10_300)
@@ -55,6 +58,16 @@ class TestClipConfig:
             values = [getattr(p, name) for p in photos]
             assert min(values) == 0.0 < max(values)
 
+    def test_cameras_of_hands_look_down_further_and_keep_the_body(self) -> None:
+        hands = [clip_config(seed, DatasetConfig(views="hands", products=("clean",)))[0] for seed in SEEDS[::3]]
+        tilts = np.array([config.camera_tilt_deg for config in hands])
+        assert 0 <= tilts.min() < 3 and MOST_TILT_DEG - 3 < tilts.max() <= MOST_TILT_DEG
+        assert {config.products.clean_of for config in hands} == {"arms"}
+        for views in ("walk", "random"):
+            drawn = [clip_config(seed, DatasetConfig(views=views, products=("clean",)))[0] for seed in SEEDS[::3]]
+            assert {(config.camera_tilt_deg, config.products.clean_of) for config in drawn} == {(0.0, "wearer")}
+            assert [config.fov_y_deg for config in drawn] == [config.fov_y_deg for config in hands]
+
 
 class Near:
     """A simulator that sees only a near wall."""
@@ -81,7 +94,8 @@ def test_dull_views_are_drawn_again_until_patience_ends(level: float, monkeypatc
 
 
 @pytest.mark.parametrize("views", ["walk", "random"])
-def test_real_clips(tmp_path: Path, views: str) -> None:
+def test_real_clips(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, views: str) -> None:
+    monkeypatch.setattr(dataset_clips, "WALK_S", 4.0)
     assert write_dataset(tmp_path, replace(SMALL, views=views), 2) == 2
     clip = ClipDataset(tmp_path).clip(0)
     first, second = clip
@@ -91,6 +105,28 @@ def test_real_clips(tmp_path: Path, views: str) -> None:
     assert step < 0.2 if views == "walk" else step > 0.0
     assert clip.about["config"]["seed"] == 10_000 and clip.scene is not None and "room" in clip.scene.instance_names
     assert first.camera is not None and first.camera.fov_rad[1] == pytest.approx(np.radians(clip.about["config"]["fov_y_deg"]))
+
+
+def test_clips_of_hands_lack_hands_and_arms_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The clean frame is the frame to the byte, but for hands and arms and the pixels that their edges are blended into."""
+    monkeypatch.setattr(dataset_clips, "HANDS_WALK_S", 8.0)  # the stretch is looked for in less
+    config = replace(
+        SMALL, views="hands", width=96, height=72, fps=4.0, products=("clean",), colour="png", fov_y_deg=(80.0, 80.0),
+        seed_offset=4,
+    )  # fmt: skip
+    assert write_dataset(tmp_path, config, 2) == 2
+    for frame in ClipDataset(tmp_path).clip(0):
+        truth = frame.truth
+        assert truth is not None and truth.classes is not None and truth.depth is not None
+        assert truth.clean is not None and truth.clean_shadowed is not None and truth.clean_depth is not None
+        arms, body = np.isin(truth.classes, HANDS_AND_ARMS), truth.classes == SceneLabel.WEARER
+        assert arms.mean() > 0.01 and body.mean() > 0.02, "the clip of this test must show hands and the body"
+        edge = cv2.dilate(arms.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
+        changed = (truth.clean_shadowed != frame.image).any(axis=2)
+        assert changed[arms].mean() > 0.9 and not changed[~edge].any()
+        np.testing.assert_array_equal(truth.clean_depth[~arms], truth.depth[~arms])
+        assert (truth.clean_depth[arms] > truth.depth[arms] - 1e-4).all()
+        assert (truth.clean.astype(int) - truth.clean_shadowed).min() >= -2, "without shadows nothing is darker"
 
 
 @pytest.mark.slow
@@ -121,5 +157,6 @@ def test_a_room_that_is_impossible_costs_its_seed_only(monkeypatch: pytest.Monke
         return real(config)
 
     monkeypatch.setattr(dataset_clips, "EgoSim", sim)
+    monkeypatch.setattr(dataset_clips, "WALK_S", 2.0)
     assert write_dataset(tmp_path, SMALL, 2, renderer=SimClips()) == 2
     assert [clip.seed for clip in ClipDataset(tmp_path).clips()] == [10_001]

@@ -70,6 +70,9 @@ class Dummy:
 
 
 HAND = Dummy("wearer", True, (0.12, 0.05, 0.05), (200, 140, 110), (SceneLabel.LEFT_HAND, SceneLabel.LEFT_ARM))
+BODY = Dummy(
+    "wearer", True, (0.12, 0.05, 0.05), (200, 140, 110), (SceneLabel.LEFT_HAND, SceneLabel.LEFT_ARM, SceneLabel.WEARER)
+)
 PERSON = Dummy("person_0", False, (0.15, 0.2, 0.5), (60, 80, 160), (SceneLabel.PERSON,))
 
 
@@ -80,7 +83,7 @@ def at(x: float, y: float, z: float) -> BodyState:
 WORLD = WorldState({"wearer": at(-0.5, 0.1, 1.05), "person_0": at(0.6, 0.4, 0.5)})
 
 
-def build_scene() -> Scene:
+def build_scene(wearer: Dummy = HAND) -> Scene:
     book = MaterialBook(np.random.default_rng(0), size=16)
     rng = np.random.default_rng(1)
     book.materials = [
@@ -102,7 +105,7 @@ def build_scene() -> Scene:
         Movable("can", 2, make_transform(np.eye(3), (0.1, -0.3, 0.7)), (0.12, 0.12, 0.2)),
         Movable("box", 3, make_transform(np.eye(3), (0.1, 0.25, 0.7)), (0.1, 0.1, 0.1)),
     ]
-    return compile_scene(room, (HAND, PERSON))
+    return compile_scene(room, (wearer, PERSON))
 
 
 @pytest.fixture(scope="module")
@@ -179,6 +182,30 @@ def test_plates_at_once_are_those_drawn_one_by_one(renderer: Renderer) -> None:
         (plates.view.instances, full.instances),
     ):
         np.testing.assert_array_equal(found, expected)
+
+
+def test_plates_may_keep_the_body() -> None:
+    """What is left of the wearer is where it would be for a wearer who has nothing else."""
+    trunk = replace(BODY)
+    object.__setattr__(trunk, "pieces", BODY.pieces[2:])
+    with Renderer(WIDTH, HEIGHT, supersample=1, shadow_map_px=512) as renderer:
+        renderer.load(build_scene(trunk))
+        alone = view(renderer)
+        renderer.load(build_scene(BODY))
+        renderer.pose(WORLD)
+        kept = renderer.render_plates(EYE, FOV_RAD, keep_body=True)
+        bare = renderer.render_plates(EYE, FOV_RAD)
+    arm, body = is_wearer(kept.view), kept.view.classes == SceneLabel.WEARER
+    behind = alone.classes == SceneLabel.WEARER
+    assert arm.sum() > 40 and body.sum() > 40 and (behind & arm).any(), "some of the body lies behind the arm"
+    np.testing.assert_array_equal(kept.view.rgb, bare.view.rgb)
+    np.testing.assert_array_equal(kept.clean_shadowed[~arm], kept.view.rgb[~arm])
+    assert not same(kept.clean_shadowed, kept.view.rgb)[arm].all()
+    np.testing.assert_array_equal(kept.clean_depth, alone.depth)
+    gone = ~behind & ~body
+    for name in ("clean", "clean_shadowed", "clean_depth"):
+        np.testing.assert_array_equal(getattr(kept, name)[gone], getattr(bare, name)[gone], err_msg=name)
+    assert (kept.clean_depth[behind] < bare.clean_depth[behind]).all()
 
 
 def test_the_background_costs_the_other_plates_nothing(renderer: Renderer) -> None:

@@ -7,6 +7,7 @@ import math
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from ego_perception.simulation.renderer import Renderer
 from ego_perception.simulation.sim import EPOCH_NS
 from ego_perception.simulation.viewpoints import look_rotation
 
+InWorldOf = Callable[[EgoSim, EgoSimConfig], EgoSim]
 NOBODY = PeopleConfig(wearer=False, others=0)
 TINY = EgoSimConfig(
     seed=2, preset="plain", width=32, height=24, supersample=1, shadow_map_px=0, fps=10.0, duration_s=0.5, people=NOBODY
@@ -58,9 +60,8 @@ def test_frames_carry_camera_stamp_and_truth(small_sim: EgoSim, small_config: Eg
     assert frame.image.std() > 10, "a black or flat picture"
 
 
-def test_stamps_are_exact_integer_nanoseconds_from_a_fixed_epoch() -> None:
-    config = EgoSimConfig(seed=2, preset="plain", width=32, height=24, supersample=1, shadow_map_px=0, fps=30.0, duration_s=0.2)
-    with EgoSim(config) as sim:
+def test_stamps_are_exact_integer_nanoseconds_from_a_fixed_epoch(small_sim: EgoSim, in_world_of: InWorldOf) -> None:
+    with in_world_of(small_sim, replace(small_sim.config, width=32, height=24, fps=30.0, duration_s=0.2)) as sim:
         stamps = [frame.stamp_ns for frame in sim]
     assert stamps == [EPOCH_NS + n for n in (0, 33333333, 66666667, 100000000, 133333333, 166666667)]
     assert stamps[0] > 0
@@ -115,7 +116,8 @@ def test_depth_is_not_blended_across_edges(small_sim: EgoSim) -> None:
 
 
 def test_two_runs_are_byte_equal() -> None:
-    config = EgoSimConfig(seed=8, preset="plain", width=96, height=72, duration_s=2.0, shadow_map_px=512)
+    """Without people, here; with them in `test_truth`."""
+    config = replace(TINY, seed=8, width=96, height=72, supersample=2, duration_s=2.0, shadow_map_px=512)
     first, second = _digest(config, (0, 11)), _digest(config, (0, 11))
     assert first == second
 
@@ -158,10 +160,10 @@ def test_class_and_instance_images(small_sim: EgoSim) -> None:
     assert "room" in names and len(names) > 2
 
 
-def test_colour_truth_does_not_change_with_supersampling() -> None:
+def test_colour_truth_does_not_change_with_supersampling(small_sim: EgoSim, in_world_of: InWorldOf) -> None:
     pair = []
     for factor in (1, 2):
-        with EgoSim(replace(TINY, width=64, height=48, supersample=factor)) as sim:
+        with in_world_of(small_sim, replace(small_sim.config, width=64, height=48, supersample=factor)) as sim:
             pair.append(sim.frame(3))
     a, b = pair
     assert a.truth is not None and b.truth is not None and a.truth.depth is not None and b.truth.depth is not None
@@ -170,11 +172,11 @@ def test_colour_truth_does_not_change_with_supersampling() -> None:
     assert 0 < difference.mean() < 12
 
 
-def test_shadows_can_be_switched_off() -> None:
+def test_shadows_can_be_switched_off(small_sim: EgoSim, in_world_of: InWorldOf) -> None:
     pair = []
     for size in (0, 512):
-        with EgoSim(EgoSimConfig(seed=2, width=64, height=48, supersample=1, shadow_map_px=size, duration_s=1.0)) as sim:
-            pair.append(sim.frame(3).image.mean(axis=2))
+        with in_world_of(small_sim, replace(small_sim.config, width=64, height=48, shadow_map_px=size)) as sim:
+            pair.append(sim.frame(42).image.mean(axis=2))  # the walk passes a shadow
     assert (pair[0] - pair[1] > 20).mean() > 0.01, "some pixels lie in a shadow"
 
 
@@ -242,10 +244,7 @@ def test_a_closed_renderer_says_so_and_closes_twice() -> None:
 
 
 def test_the_interpreter_ends_quietly_without_close() -> None:
-    code = (
-        "from ego_perception.simulation import EgoSim, EgoSimConfig\n"
-        "sim = EgoSim(EgoSimConfig(preset='plain', width=32, height=24, duration_s=0.1)); sim.frame(0); print('alive')"
-    )
+    code = "from test_sim import EgoSim, TINY\nsim = EgoSim(TINY); sim.frame(0); print('alive')"
     result = _run(code)
     assert result.returncode == 0 and result.stdout.strip() == "alive"
     assert "Traceback" not in result.stderr, result.stderr

@@ -49,6 +49,17 @@ def test_same_numbers_as_torch_at_every_shape(network: OnnxNetwork) -> None:
     assert len(list(cache_folder().glob("small-*.onnx"))) == 2
 
 
+def test_one_export_serves_every_size_where_that_is_asked(network: OnnxNetwork) -> None:
+    module = nn.Sequential(nn.Conv2d(3, 4, 3, stride=2, padding=1), nn.Upsample(scale_factor=2)).eval()
+    some = OnnxNetwork("open", network.path, lambda: module, ("a",), ("y",), any_size=True)
+    for size in ((8, 12), (16, 8), (32, 64)):
+        a, _ = inputs(*size)
+        with torch.no_grad():
+            expected = module(torch.from_numpy(a)).numpy()
+        assert some.run(a)[0] == pytest.approx(expected, abs=1e-5)
+    assert [file.name.split("-")[1] for file in cache_folder().glob("open-*.onnx")] == ["any"]
+
+
 def test_a_spoilt_file_is_replaced(network: OnnxNetwork) -> None:
     a, b = inputs()
     file = network.cached(a.shape, b.shape)

@@ -1,17 +1,33 @@
-"""Training images of the segmenter: classes, mirrored sides, pasted hands, masks of the frame before."""
+"""Training images of the segmenter: classes, clips in memory, rescanning, and what is refused."""
 
 from __future__ import annotations
 
-import numpy as np
-import torch
+from pathlib import Path
+from typing import Any
 
-from ego_perception.data import SceneLabel
-from ego_perception.hand_removal.segmentation.data import hand_classes, mask_before, move, paste_hands
+import numpy as np
+import pytest
+import torch
+from fixtures.clip_folder import write_clips
+
+from ego_perception.data import Frame, FrameTruth, SceneLabel
+from ego_perception.errors import SourceError
+from ego_perception.geometry import PinholeCamera
+from ego_perception.hand_removal.segmentation.data import HandDataset, hand_classes, vary
 from ego_perception.hand_removal.segmentation.sizes import MIRRORED, HandClass
 
+SIZE = (32, 24)
+CAMERA = PinholeCamera.from_fov(64, 48, 1.0)
 
-def generator(seed: int) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+
+def clip(level: int, **without: Any) -> list[Frame]:
+    """Four frames of one grey level; the clean ones are one brighter; a right hand fills the lower right quarter."""
+    classes = np.full((48, 64), SceneLabel.ROOM, np.uint8)
+    classes[24:, 32:] = SceneLabel.RIGHT_HAND
+    full = np.full((48, 64, 3), level, np.uint8)
+    truth: dict[str, Any] = {"classes": classes, "clean": full + 1} | without
+    depth, pose = np.ones((48, 64), np.float32), np.eye(4)
+    return [Frame(1 + i, full, camera=CAMERA, index=i, truth=FrameTruth(depth, pose, **truth)) for i in range(4)]
 
 
 def test_only_hands_arms_and_held_objects_have_classes() -> None:
@@ -20,37 +36,59 @@ def test_only_hands_arms_and_held_objects_have_classes() -> None:
     assert [MIRRORED[MIRRORED[c]] for c in HandClass] == list(HandClass)
 
 
-def test_labels_move_with_the_image_and_sides_swap_when_mirrored() -> None:
-    labels = torch.zeros(64, 48, 64, dtype=torch.long)
-    labels[:, 10:40, 8:24] = HandClass.LEFT_HAND
-    labels[:, 10:40, 44:56] = HandClass.RIGHT_ARM
-    images = (labels != 0).float()[:, None].expand(-1, 3, -1, -1)
-    moved, picked = move(images, labels, generator(0))
-    assert float(((moved[:, 0] > 0.5) != (picked != 0)).float().mean()) < 0.03
-    kinds = [set(row.unique().tolist()) - {0} for row in picked]
-    straight, mirrored = {HandClass.LEFT_HAND, HandClass.RIGHT_ARM}, {HandClass.RIGHT_HAND, HandClass.LEFT_ARM}
-    assert all(kind <= straight or kind <= mirrored for kind in kinds)
-    assert 16 < sum(bool(kind & mirrored) for kind in kinds) < 48
+def test_frames_come_at_the_size_asked_for_with_their_labels(tmp_path: Path) -> None:
+    write_clips(tmp_path, {1: clip(50), 2: clip(200)})
+    data = HandDataset(tmp_path, SIZE)
+    images, labels = data.gather(torch.tensor([0, 7]))
+    assert len(data) == 8 and images.shape == (2, 3, 24, 32) and labels.shape == (2, 24, 32) and labels.dtype == torch.int64
+    assert images.flatten(1).mean(1).tolist() == pytest.approx([50 / 255, 200 / 255])
+    assert (labels[:, 12:, 16:] == HandClass.RIGHT_HAND).all() and int((labels != 0).sum()) == 2 * 12 * 16
 
 
-def test_hands_are_pasted_on_bare_images_only() -> None:
-    labels = torch.zeros(40, 12, 16, dtype=torch.long)
-    labels[:20, 2:6, 3:9] = HandClass.LEFT_HAND
-    images = torch.full((40, 3, 12, 16), 0.2)
-    images[:20, :, 2:6, 3:9] = 0.5
-    pasted, found = paste_hands(images, labels, generator(1))
-    assert torch.equal(pasted[:20], images[:20]) and torch.equal(found[:20], labels[:20])
-    got = (found[20:] != 0).flatten(1).any(1)
-    assert 1 <= int(got.sum()) < 20
-    changed = (pasted[20:] != images[20:]).any(1)
-    assert torch.equal(changed | (found[20:] == 0), torch.ones_like(changed)) and not changed[~got].any()
+def test_backgrounds_are_the_clean_frames_of_all_clips(tmp_path: Path) -> None:
+    write_clips(tmp_path, {1: clip(50), 2: clip(200)})
+    drawn = HandDataset(tmp_path, SIZE).backgrounds(64, torch.Generator().manual_seed(0))
+    assert drawn.shape == (64, 3, 24, 32)
+    assert sorted(set((drawn[:, 0, 0, 0] * 255).round().int().tolist())) == [51, 201]
 
 
-def test_masks_before_are_often_missing_else_near_the_hands() -> None:
-    labels = torch.zeros(200, 48, 64, dtype=torch.long)
-    labels[:, 16:32, 20:44] = HandClass.RIGHT_HAND
-    before = mask_before(labels, generator(0))
-    missing = before.flatten(1).sum(1) == 0
-    assert 0.3 < float(missing.float().mean()) < 0.5
-    inside = before[~missing][:, 0, 16:32, 20:44].mean()
-    assert float(inside) > 3 * float(before[~missing][:, 0, :8, :8].mean())
+def test_new_clips_are_appended_and_no_number_changes(tmp_path: Path) -> None:
+    write_clips(tmp_path, {5: clip(50)})
+    data = HandDataset(tmp_path, SIZE)
+    before = data.gather(torch.arange(4))[0]
+    write_clips(tmp_path, {2: clip(120)})
+    data.rescan()
+    data.rescan()
+    assert data.names == [5, 2] and len(data) == 8
+    assert torch.equal(data.gather(torch.arange(4))[0], before)
+    assert float(data.gather(torch.tensor([4]))[0].mean()) == pytest.approx(120 / 255)
+    again = HandDataset(tmp_path, SIZE, [5, 2])
+    assert torch.equal(again.gather(torch.arange(8))[0], data.gather(torch.arange(8))[0])
+
+
+def test_what_cannot_be_learnt_from_is_named(tmp_path: Path) -> None:
+    write_clips(tmp_path / "a", {1: clip(50, clean=None)})
+    with pytest.raises(SourceError, match=r"clip 1 .* lacks classes or clean"):
+        HandDataset(tmp_path / "a", SIZE)
+    write_clips(tmp_path / "b", {1: clip(50)})
+    with pytest.raises(SourceError, match="no clip 9 any more"):
+        HandDataset(tmp_path / "b", SIZE, [1, 9])
+    with pytest.raises(SourceError):
+        HandDataset(tmp_path / "nothing", SIZE)
+
+
+def test_a_varied_batch_depends_on_its_generator_alone_and_is_in_range(tmp_path: Path) -> None:
+    write_clips(tmp_path, {1: clip(50), 2: clip(200)})
+    data = HandDataset(tmp_path, SIZE)
+
+    def batch(seed: int) -> tuple[torch.Tensor, ...]:
+        generator = torch.Generator().manual_seed(seed)
+        return vary(*data.gather(torch.arange(8)), data.backgrounds(8, generator), generator)
+
+    a, b, c = batch(1), batch(1), batch(2)
+    assert all(torch.equal(x, y) for x, y in zip(a, b, strict=True)) and not torch.equal(a[0], c[0])
+    images, before, labels = a
+    assert images.shape == (8, 3, 24, 32) and before.shape == (8, 1, 24, 32) and labels.shape == (8, 24, 32)
+    assert float(images.min()) >= 0 and float(images.max()) <= 1
+    assert float(before.min()) >= 0 and float(before.max()) <= 1
+    assert set(labels.unique().tolist()) <= {HandClass.NONE, HandClass.LEFT_HAND, HandClass.RIGHT_HAND}

@@ -16,6 +16,7 @@ from ego_perception.hand_removal.vidm.diffusion import (
     DDIM,
     DPM,
     PUBLISHED_PLAN,
+    Known,
     SamplingPlan,
     alphas_cumprod,
     betas,
@@ -71,6 +72,13 @@ def test_ddim_equals_diffusers(steps: int, eta: float) -> None:
 def test_published_sampler_gives_more_steps_than_asked_where_they_do_not_divide() -> None:
     assert [len(published_times(n)) for n in (200, 30, 12)] == [200, 31, 13]
     assert (PUBLISHED_PLAN.solver, PUBLISHED_PLAN.steps, PUBLISHED_PLAN.eta) == (DDIM, 200, 1.0)
+
+
+def test_every_number_of_steps_has_times_within_the_schedule() -> None:
+    for steps in range(1, 501):
+        times = published_times(steps)
+        assert times[0] == 1 and times[-1] < 1000 and len(times) >= steps, steps
+    assert [len(published_times(n)) for n in (3, 9, 27, 37, 111, 333)] == [3, 9, 27, 37, 111, 333]
 
 
 def test_published_sampler_ends_with_noise_and_ours_does_not() -> None:
@@ -143,6 +151,42 @@ def test_a_good_guess_is_refined_from_half_way(solver: str) -> None:
     assert float((result - expected).abs().mean()) < 0.02
     few = sample(SamplingPlan(DPM, 50, start=2), problem.predict, lambda: problem.start, guess)
     assert float((few - guess).abs().max()) < 0.3, "more steps than times are cut to the times there are"
+
+
+def half_known(problem: Gaussian) -> Known:
+    """The left half of what sampling from the problem's start would give."""
+    cells = torch.zeros((1, 1, *SHAPE[2:]), dtype=torch.bool)
+    cells[..., :2] = True
+    return Known(problem.mean + 2.0, cells)
+
+
+@pytest.mark.parametrize("solver", [DDIM, DPM])
+@pytest.mark.parametrize("start", [None, 400])
+def test_known_cells_come_out_as_they_are_and_the_others_as_without(solver: str, start: int | None) -> None:
+    """The problem's cells are independent, so that keeping some must not move the others."""
+    problem = Gaussian()
+    plan = SamplingPlan(solver, 20, start=start)
+    guess = None if start is None else problem.mean
+    plain = sample(plan, problem.predict, lambda: problem.start, guess)
+    known = half_known(problem)
+    held = sample(plan, problem.predict, lambda: problem.start, guess, known)
+    assert torch.equal(held[..., :2], known.latent[..., :2])
+    torch.testing.assert_close(held[..., 2:], plain[..., 2:])
+
+
+@pytest.mark.parametrize("solver", [DDIM, DPM])
+def test_the_network_sees_known_cells_as_noisy_as_the_others(solver: str) -> None:
+    problem, known = Gaussian(), half_known(Gaussian())
+    seen: list[tuple[int, Tensor]] = []
+
+    def denoise(x: Tensor, times: Tensor) -> Tensor:
+        seen.append((int(times[0]), x[..., :2]))
+        return problem.predict(x, times)
+
+    sample(SamplingPlan(solver, 8), denoise, lambda: problem.start, known=known)
+    assert len(seen) == 8
+    for time, x in seen:
+        torch.testing.assert_close(x, noised(known.latent, time, problem.start)[..., :2])
 
 
 def test_plans_that_make_no_sense() -> None:

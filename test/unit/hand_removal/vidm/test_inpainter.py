@@ -18,10 +18,11 @@ from ego_perception.errors import ConfigError, FrameError
 from ego_perception.hand_removal.config import DiffusionConfig, published_diffusion
 from ego_perception.hand_removal.vidm.inpainter import EncodedFrame, VidmInpainter
 from ego_perception.hand_removal.vidm.model import Vidm
+from ego_perception.hand_removal.vidm.noise import NoiseTable
 from ego_perception.hand_removal.vidm.remover import MaskedImage, VidmRemover
 from ego_perception.hand_removal.vidm.window import Window, around_hole, whole
 
-FAST = DiffusionConfig(steps=3, short_side_px=64)
+FAST = DiffusionConfig(steps=3, short_side_px=64, start_time=0, keep_known=False, keep_observed=False, noise_follows=False)
 Mask = NDArray[np.bool_]
 
 
@@ -248,3 +249,117 @@ def test_the_window_is_used(tiny: Vidm) -> None:
     VidmRemover(VidmInpainter(model, config)).remove(MaskedImage(0, picture("scene", 256, 256), box(256, 256, side=20)))
     window = around_hole(box(256, 256, side=26), model.sizes.reduction)
     assert tuple(seen[0].shape[-2:]) == (window.height // 4, window.width // 4) == (40, 40)
+
+
+GUIDED = replace(FAST, start_time=400, start_steps=2, keep_known=True)
+
+
+def test_with_every_option_off_guess_and_place_change_nothing(tiny: Vidm) -> None:
+    """The plain way is what it was before there were first guesses: bit by bit, published or not."""
+    images, guess = clip(4), picture("guess", 96, 128)
+    for config in (FAST, replace(published_diffusion(), steps=2, short_side_px=64)):
+        plain = VidmRemover(VidmInpainter(tiny, config)).remove(images[3], images[:3])
+        other = VidmRemover(VidmInpainter(tiny, config)).remove(images[3], images[:3], guess)
+        assert np.array_equal(plain.rgb, other.rgb)
+
+
+def test_the_published_settings_exclude_what_is_taken_from_elsewhere(tiny: Vidm) -> None:
+    published = published_diffusion()
+    assert not published.uses_guess and not published.keep_observed and not published.noise_follows
+    for change in ({"start_time": 300}, {"keep_known": True}, {"keep_observed": True}):
+        with pytest.raises(ConfigError, match="quirks go with start_time 0"):
+            VidmInpainter(tiny, replace(published, **change))
+
+
+def test_a_first_guess_is_refined_in_few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From near the end of the diffusion nothing but the guess can come out, as far as the first stage can tell it."""
+    calls: list[int] = []
+    model = random_vidm(TINY)
+    forward = model.unet.forward
+    model.unet.forward = lambda x, t: (calls.append(int(t[0])), forward(x, t))[1]  # type: ignore[method-assign, func-returns-value]
+    inpainter = VidmInpainter(model, replace(GUIDED, keep_known=False))
+    *context, target = frames(inpainter)
+    guess = inpainter.encode_guess(picture("guess"))
+    inpainter.fill(target, context, guess=guess)
+    assert len(calls) == 2 and calls[0] == 400
+    inpainter.fill(target, context)
+    assert len(calls) == 5, "without a guess: from noise, in the steps for that"
+    decoded: list[Tensor] = []
+    decode = model.first_stage.decode
+    monkeypatch.setattr(model.first_stage, "decode", lambda z: (decoded.append(z), decode(z))[1])
+    late = VidmInpainter(model, replace(GUIDED, keep_known=False, start_time=1, start_steps=1))
+    late.fill(target, context, guess=guess)
+    inpainter.fill(target, context)
+    errors = [float((latent - guess).abs().mean()) for latent in decoded]
+    assert errors[0] < 0.2 and errors[0] < errors[1] / 3
+
+
+@pytest.mark.parametrize("with_guess", [True, False])
+def test_known_cells_keep_their_latent(tiny: Vidm, monkeypatch: pytest.MonkeyPatch, with_guess: bool) -> None:
+    """Of the guess; without one those of the frame itself, but for the cells beside the hole, which have seen its black."""
+    decoded: list[Tensor] = []
+    model = random_vidm(TINY)
+    decode = model.first_stage.decode
+    monkeypatch.setattr(model.first_stage, "decode", lambda z: (decoded.append(z), decode(z))[1])
+    inpainter = VidmInpainter(model, replace(GUIDED, start_time=0))
+    target = inpainter.encode(picture("frame"), box(top=20, left=24, side=12))
+    guess = inpainter.encode_guess(picture("frame"))
+    window = Window(0, 8, 64, 40)
+    rows, columns = window.cells
+    inpainter.fill(target, [], window, guess=inpainter.encode_guess(picture("frame")[window.pixels]) if with_guess else None)
+    same = (decoded[0] == target.condition[:, :-1, rows, columns]).all(dim=1)[0]
+    if with_guess:
+        same = (decoded[0] == inpainter.encode_guess(picture("frame")[window.pixels])).all(dim=1)[0]
+    expected = torch.ones_like(same)
+    grow = 0 if with_guess else 1
+    expected[5 - 2 - grow : 8 - 2 + grow, 6 - grow : 9 + grow] = False
+    assert torch.equal(same, expected) and guess.shape == (1, 3, 16, 16)
+
+
+def test_guesses_that_do_not_fit_are_refused(tiny: Vidm) -> None:
+    inpainter = VidmInpainter(tiny, GUIDED)
+    target = frames(inpainter, 1)[0]
+    with pytest.raises(FrameError, match=r"the first guess has \(8, 8\) cells, the window \(16, 16\)"):
+        inpainter.fill(target, [], guess=inpainter.encode_guess(picture("guess", 32, 32)))
+    remover = VidmRemover(inpainter)
+    with pytest.raises(FrameError, match=r"the first guess is uint8 \(32, 64, 3\)"):
+        remover.remove(MaskedImage(0, picture("scene"), box()), guess=picture("guess", 32, 64))
+
+
+def test_what_lies_under_the_hands_cannot_come_back_with_a_guess(tiny: Vidm) -> None:
+    hands, rgb, guess = box(96, 128, 30, 40, 20), picture("scene", 96, 128), picture("guess", 96, 128)
+    other = rgb.copy()
+    other[hands] = 255 - other[hands]
+    results = [VidmRemover(VidmInpainter(tiny, GUIDED)).remove(MaskedImage(0, i, hands), (), guess) for i in (rgb, other)]
+    assert np.array_equal(results[0].rgb, results[1].rgb)
+    assert np.array_equal(results[0].rgb[~results[0].generated], rgb[~results[0].generated])
+
+
+class TestNoiseTable:
+    def test_is_white_and_the_same_every_time(self) -> None:
+        field = NoiseTable(3, 5).field((64, 64), np.eye(3))
+        assert torch.equal(field, NoiseTable(3, 5).field((64, 64), np.eye(3)))
+        assert not torch.equal(field, NoiseTable(3, 6).field((64, 64), np.eye(3)))
+        assert abs(float(field.mean())) < 0.03 and abs(float(field.std()) - 1) < 0.03
+        assert abs(float((field[..., 1:] * field[..., :-1]).mean())) < 0.03
+
+    @pytest.mark.parametrize(("across", "down"), [(3, 0), (0, -5), (-2, 7), (400, -300)])
+    def test_moves_with_the_background(self, across: int, down: int) -> None:
+        """A background that was `across` cells further to the right in the first frame takes the noise from there."""
+        table, (h, w) = NoiseTable(3, 0), (24, 32)
+        place = np.array([[1, 0, across / w], [0, 1, down / h], [0, 0, 1.0]])
+        rows, columns = (np.arange(h) + down) % 256, (np.arange(w) + across) % 256
+        large = table.field((256, 256), np.eye(3))
+        assert torch.equal(table.field((h, w), place), large[:, :, rows][..., columns])
+
+    def test_a_homography_that_runs_away_gives_noise_all_the_same(self) -> None:
+        field = NoiseTable(3, 0).field((16, 16), np.array([[1, 0, 0], [0, 1, 0], [2, 0, -1.0]]))
+        assert bool(torch.isfinite(field).all())
+
+    def test_the_fill_follows(self, tiny: Vidm) -> None:
+        inpainter = VidmInpainter(tiny, FAST)
+        target = frames(inpainter, 1)[0]
+        place = np.array([[1, 0, 0.5], [0, 1, 0], [0, 0, 1.0]])
+        still, moved = (inpainter.fill(target, [], place=p) for p in (np.eye(3), place))
+        assert not np.array_equal(still, moved)
+        assert np.array_equal(moved, inpainter.fill(target, [], place=place))

@@ -24,6 +24,23 @@ class PairedImage:
     mask: Any | None = None
 
 
+@dataclass(frozen=True)
+class HandMaskRequest:
+    """Hand masks that are wanted beside the images of a recording.
+
+    Attributes:
+        topic: where they are; None chooses by name.
+        values: as of `decode_hand_mask`.
+        timeout_s: how long an image waits for its mask, on the recording's clock.
+        is_required: a recording without masks is an error; else its frames come without.
+    """
+
+    topic: str | None = None
+    values: str = "labels"
+    timeout_s: float = 0.15
+    is_required: bool = True
+
+
 class MaskPairing:
     """Call from one thread, the executor's.
 

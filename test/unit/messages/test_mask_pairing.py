@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ego_perception.ros.mask_pairing import MaskPairing, PairedImage
+from ego_perception.messages.mask_pairing import MaskPairing, PairedImage
 
 STEP = 100_000_000
 

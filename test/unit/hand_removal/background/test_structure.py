@@ -1,0 +1,99 @@
+"""Inverse depth: what is nearer hides what is behind, motion reveals depth, and nothing is forgotten while nothing moves."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ego_perception.geometry import PinholeCamera, make_transform, so3_exp
+from ego_perception.hand_removal.background.motion import reprojection_error, solve_motion
+from ego_perception.hand_removal.background.structure import Structure, Warp, carried, informed, refined, splat, unknown
+
+W, H = 96, 72
+CAMERA = PinholeCamera.from_fov(W, H, 1.0)
+RAYS = CAMERA.rays()
+NONE = np.zeros((H, W), bool)
+
+
+def sideways(x: float) -> np.ndarray:
+    return make_transform(np.eye(3), [x, 0.0, 0.0])
+
+
+def test_a_splat_at_the_same_place_is_the_identity() -> None:
+    inverse = np.random.default_rng(0).uniform(0.5, 0.52, (H, W)).astype(np.float32)
+    index, there = splat(RAYS, inverse, np.eye(4), CAMERA)
+    assert np.array_equal(index.ravel(), np.arange(H * W)) and np.allclose(there, inverse, rtol=0.07)
+
+
+def test_what_is_nearer_hides_what_is_behind() -> None:
+    inverse = np.full((H, W), 0.25, np.float32)
+    inverse[:, 40:50] = 1.0
+    shift = 10 / CAMERA.fx  # of the near bar, in baselines at distance one
+    index, there = splat(RAYS, inverse, sideways(shift), CAMERA)
+    assert (there[:, 51:59] > 0.9).all()  # the bar has moved ten pixels, and the wall behind it is covered
+    assert (index[:, 53:57] % W >= 40).all() and (index[:, 53:57] % W < 50).all()
+    assert (index[:, 44:48] < 0).any()  # what the bar had covered was never seen
+
+
+def test_a_warp_and_its_parallax_agree_with_finite_differences() -> None:
+    inverse = np.full((H, W), 0.7, np.float32)
+    T = make_transform(so3_exp([0.02, -0.03, 0.01]), [0.1, -0.05, 0.08])
+    low, high = (Warp(RAYS, inverse + d, T, CAMERA) for d in (np.float32(-1e-2), np.float32(1e-2)))
+    assert np.allclose((high.xy - low.xy) / 2e-2, Warp(RAYS, inverse, T, CAMERA).parallax(), atol=0.05)
+    same = Warp(RAYS, inverse, np.eye(4), CAMERA)
+    assert same.inside().all() and np.abs(same.parallax()).max() == 0
+
+
+def test_depth_is_found_from_motion_and_nothing_without_it() -> None:
+    truth = np.full((H, W), 0.8, np.float32)
+    truth[:, W // 2 :] = 1.6
+    structure, T = unknown((H, W)), sideways(0.1)
+    goal, quiet = Warp(RAYS, truth, T, CAMERA).xy, np.zeros((H, W), np.float32)
+    for _ in range(6):
+        warp = Warp(RAYS, structure.inverse, T, CAMERA)
+        structure = refined(structure, warp, goal - warp.xy, quiet, ~NONE)
+    ratio = structure.inverse / truth
+    assert np.percentile(np.abs(ratio - 1), 90) < 0.08
+    still = Warp(RAYS, structure.inverse, np.eye(4), CAMERA)
+    noise = np.random.default_rng(0).normal(0, 0.1, (H, W, 2)).astype(np.float32)
+    assert np.array_equal(refined(structure, still, noise, quiet, ~NONE).inverse, structure.inverse)
+
+
+def test_what_is_known_lasts_while_nothing_moves() -> None:
+    structure = informed(unknown((H, W)), np.full((H, W), 0.5, np.float32), ~NONE)
+    for _ in range(200):
+        index, inverse = splat(RAYS, structure.inverse, np.eye(4), CAMERA)
+        structure = carried(structure, index, inverse)
+    assert np.allclose(structure.inverse, 0.5, rtol=0.1)
+    assert structure.information.min() > unknown((H, W)).information.max()
+
+
+def test_given_depth_replaces_what_it_contradicts_and_leaves_the_rest() -> None:
+    where = NONE.copy()
+    where[:, :20] = True
+    out = informed(
+        Structure(np.ones((H, W), np.float32), np.full((H, W), 1e5, np.float32)), np.full((H, W), 3.0, np.float32), where
+    )
+    assert (out.inverse[:, :20] == 3).all() and (out.inverse[:, 20:] == 1).all()
+
+
+@pytest.mark.parametrize("outliers", [0, 60])
+def test_motion_is_found_in_spite_of_outliers(outliers: int) -> None:
+    rng = np.random.default_rng(3)
+    T = make_transform(so3_exp([0.05, -0.04, 0.03]), [0.06, -0.02, 0.05])
+    rays = np.concatenate([rng.uniform(-0.5, 0.5, (200, 2)), np.ones((200, 1))], axis=1)
+    inverse = rng.uniform(0.4, 2.0, 200)
+    q = rays @ T[:3, :3].T + inverse[:, None] * T[:3, 3]
+    pixels = q[:, :2] / q[:, 2:] * [CAMERA.fx, CAMERA.fy] + [CAMERA.cx, CAMERA.cy]
+    pixels[:outliers] += rng.uniform(-20, 20, (outliers, 2))
+    motion = solve_motion(rays, inverse, pixels, np.ones(200), CAMERA, np.eye(4), num_steps=30)
+    assert motion.is_sound and np.median(motion.error_px[outliers:]) < 0.05
+    assert np.abs(motion.T_now_older - T).max() < 5e-3
+    assert np.allclose(motion.error_px, reprojection_error(motion.T_now_older, rays, inverse, pixels, CAMERA))
+
+
+def test_points_that_agree_on_nothing_give_no_sound_motion() -> None:
+    rng = np.random.default_rng(4)
+    rays = np.concatenate([rng.uniform(-0.5, 0.5, (50, 2)), np.ones((50, 1))], axis=1)
+    motion = solve_motion(rays, np.ones(50), rng.uniform(0, 90, (50, 2)), np.ones(50), CAMERA, np.eye(4))
+    assert not motion.is_sound

@@ -1,0 +1,134 @@
+"""Hands moved and pasted: labels go along, sides swap in mirrored images, arms keep coming from the border."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from ego_perception.hand_removal.segmentation.composition import (
+    border_crossing,
+    compose,
+    donors_of,
+    draw_layout,
+    hand_middle,
+    hand_moves,
+    mask_before,
+    warp,
+    whole_moves,
+)
+from ego_perception.hand_removal.segmentation.sizes import HandClass
+
+H, W = 48, 64
+ASPECT = W / H
+
+
+def generator(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def arm_from_below(count: int) -> torch.Tensor:
+    """A right arm from the bottom, columns 36 to 45, with its hand on top."""
+    labels = torch.zeros(count, H, W, dtype=torch.long)
+    labels[:, 30:, 36:46] = HandClass.RIGHT_ARM
+    labels[:, 18:30, 34:48] = HandClass.RIGHT_HAND
+    return labels
+
+
+def as_images(labels: torch.Tensor) -> torch.Tensor:
+    return (labels != 0).float()[:, None].expand(-1, 3, -1, -1).contiguous()
+
+
+def test_no_move_moves_nothing() -> None:
+    labels = arm_from_below(2)
+    matrix = torch.eye(2, 3).expand(2, -1, -1)
+    moved, picked = warp(as_images(labels), labels, matrix, torch.zeros(2, dtype=torch.bool))
+    assert torch.equal(picked, labels) and torch.allclose(moved, as_images(labels), atol=1e-5)
+
+
+def test_labels_move_with_the_image_and_sides_swap_when_mirrored() -> None:
+    labels = torch.zeros(64, H, W, dtype=torch.long)
+    labels[:, 10:40, 8:24] = HandClass.LEFT_HAND
+    labels[:, 10:40, 44:56] = HandClass.RIGHT_ARM
+    moves = whole_moves(labels, ASPECT, generator(0))
+    moved, picked = warp(as_images(labels), labels, moves.matrix, moves.mirrored)
+    assert float(((moved[:, 0] > 0.5) != (picked != 0)).float().mean()) < 0.03
+    straight, mirrored = {HandClass.LEFT_HAND, HandClass.RIGHT_ARM}, {HandClass.RIGHT_HAND, HandClass.LEFT_ARM}
+    for row, is_mirrored in zip(picked, moves.mirrored.tolist(), strict=True):
+        assert set(row.unique().tolist()) - {0} <= (mirrored if is_mirrored else straight)
+    assert 16 < int(moves.mirrored.sum()) < 48
+
+
+def test_the_crossing_is_where_the_chosen_side_meets_the_border() -> None:
+    labels = torch.zeros(3, H, W, dtype=torch.long)
+    labels[0, 40:, 0:8] = HandClass.LEFT_ARM  # bottom and left: the bottom wins
+    labels[0, 10:14, 60:] = HandClass.RIGHT_HAND
+    labels[1] = labels[0]
+    right = torch.tensor([HandClass.LEFT_HAND, HandClass.RIGHT_HAND, HandClass.RIGHT_HAND])
+    x, y = border_crossing(labels, right).T
+    assert x.tolist() == pytest.approx([-1 + 7 / 63, 1, 0], abs=1e-5)
+    assert y.tolist() == pytest.approx([1, -1 + 2 * 11.5 / 47, 1], abs=1e-5)
+
+
+def test_pasted_arms_still_come_from_the_border_they_came_from() -> None:
+    labels = arm_from_below(60)
+    upside_down = torch.arange(60) >= 40
+    moves = hand_moves(labels, ASPECT, upside_down, generator(3))
+    _, picked = warp(as_images(labels), labels, moves.matrix, moves.mirrored)
+    assert (picked[:40, -1] != 0).any(1).all() and (picked[40:, 0] != 0).any(1).all()
+    covered = (picked != 0).float().mean((1, 2))
+    assert float(covered.max()) > 0.2 and float(covered.min()) < 0.08  # from small to large
+
+
+def test_layouts_have_their_shares_and_exclude_each_other() -> None:
+    own, bare, foreign = draw_layout(20000, generator(0))
+    assert own.float().mean().item() == pytest.approx(0.55, abs=0.02)
+    assert bare.float().mean().item() == pytest.approx(0.12, abs=0.01)
+    assert foreign.float().mean().item() == pytest.approx(0.04, abs=0.01)
+    assert not (own & bare).any() and not (foreign & ~bare).any()
+
+
+def test_images_with_too_little_hand_borrow_one_for_pasting() -> None:
+    labels = arm_from_below(6)
+    labels[2:4] = 0
+    own = torch.tensor([False, False, False, True, False, True])
+    donors = donors_of(labels, own, generator(0))
+    assert donors.tolist()[:2] == [0, 1] and donors.tolist()[3:] == [3, 4, 5] and donors[2] in (0, 1, 4, 5)
+    assert donors_of(torch.zeros_like(labels), own, generator(0)).tolist() == list(range(6))
+
+
+def test_composed_pictures_show_hands_where_the_labels_say_and_backgrounds_elsewhere() -> None:
+    labels = arm_from_below(200)
+    images = torch.where((labels != 0)[:, None], 1.0, 0.2).expand(-1, 3, -1, -1).contiguous()
+    composed = compose(images, labels, torch.full_like(images, 0.6), generator(0))
+    layout = draw_layout(200, generator(0))
+    assert torch.equal(composed.is_bare, layout.is_bare)
+    plain = layout.is_bare & ~layout.is_foreign
+    assert torch.allclose(composed.images[plain], torch.tensor(0.6)) and not composed.labels[plain].any()
+    assert composed.labels[layout.is_foreign].flatten(1).any(1).all()
+    pasted = ~layout.is_own & ~layout.is_bare
+    assert composed.labels[pasted].flatten(1).any(1).all()
+    behind = composed.images[pasted][:, 0][composed.labels[pasted] == 0]
+    assert float((behind - 0.6).abs().median()) == pytest.approx(0, abs=1e-6)
+    inside = composed.images[pasted][:, 0][composed.labels[pasted] != 0]
+    assert float(inside.median()) == pytest.approx(1.0)
+    own = composed.images[layout.is_own][:, 0]
+    assert not (own == 0.6).flatten(1).all(1).any() and float(own.median()) == pytest.approx(0.2)
+
+
+def test_hands_have_a_middle() -> None:
+    labels = torch.zeros(2, H, W, dtype=torch.long)
+    labels[0, 0:2, 62:64] = HandClass.LEFT_HAND
+    x, y = hand_middle(labels).T
+    assert x.tolist() == pytest.approx([1 - 1 / 63, 0], abs=1e-5) and y.tolist() == pytest.approx([-1 + 1 / 47, 0], abs=1e-5)
+
+
+def test_masks_before_are_often_missing_else_near_the_hands() -> None:
+    labels = torch.zeros(200, H, W, dtype=torch.long)
+    labels[:, 16:32, 20:44] = HandClass.RIGHT_HAND
+    before = mask_before(labels, generator(0))
+    missing = before.flatten(1).sum(1) == 0
+    assert 0.5 < float(missing.float().mean()) < 0.8
+    inside = before[~missing][:, 0, 16:32, 20:44].mean()
+    assert float(inside) > 3 * float(before[~missing][:, 0, :8, :8].mean())
+    bare = mask_before(torch.zeros_like(labels), generator(1))
+    assert 0 < float(bare.mean()) < 0.1  # false alarms of the frame before, to be forgotten

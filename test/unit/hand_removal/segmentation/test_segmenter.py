@@ -1,0 +1,113 @@
+"""The segmenter's network: its size, shapes, torch against ONNX Runtime, and its use on images of any size."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ego_perception.errors import WeightsError
+from ego_perception.hand_removal.segmentation.model import HandSegmenter
+from ego_perception.hand_removal.segmentation.network import HAND_SEGMENTER, HandSegmenterNetwork, load_segmenter
+from ego_perception.hand_removal.segmentation.sizes import KIND, STRIDE, VERSION, HandClass, SegmenterConfig, input_size
+from ego_perception.hand_removal.segmentation.training import score
+from ego_perception.nn import num_parameters
+from ego_perception.weights import WeightsInfo
+from ego_perception.weights.store import save_weights
+
+SMALL = SegmenterConfig(stem=8, widths=(8, 8, 8, 8), counts=(1, 1, 1, 1), decoder=(8, 8, 8, 8, 8), width=64)
+
+
+@pytest.fixture(name="weights")
+def weights_(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    torch.manual_seed(0)
+    model = HandSegmenter(SMALL)
+    info = WeightsInfo(kind=KIND, version=VERSION, config=dataclasses.asdict(SMALL))
+    save_weights(tmp_path / "small.safetensors", model.state_dict(), info)
+    return tmp_path / "small.safetensors"
+
+
+def test_it_has_fewer_than_a_million_parameters() -> None:
+    assert num_parameters(HandSegmenter()) == 746_134  # of at most a million
+
+
+@pytest.mark.parametrize(("height", "width"), [(48, 64), (64, 64), (96, 128)])
+def test_every_pixel_gets_six_scores(height: int, width: int) -> None:
+    model = HandSegmenter(SMALL).eval()
+    scores = model(torch.rand(2, 3, height, width), torch.zeros(2, 1, height, width))
+    assert scores.shape == (2, 6, height, width) and scores.dtype == torch.float32
+
+
+def test_the_mask_before_and_the_image_both_count() -> None:
+    torch.manual_seed(0)
+    model = HandSegmenter(SMALL).eval()
+    image, mask = torch.full((1, 3, 64, 64), 0.5), torch.zeros(1, 1, 64, 64)
+    base = model(image, mask)
+    assert not torch.allclose(base, model(image, mask + 1)) and not torch.allclose(base, model(image + 0.2, mask))
+
+
+def test_onnx_equals_torch(weights: Path) -> None:
+    network, model = load_segmenter(weights), HAND_SEGMENTER.module(weights)
+    rng = np.random.default_rng(0)
+    image, before = rng.random((1, 3, 64, 64), np.float32), rng.random((1, 1, 64, 64), np.float32)
+    with torch.no_grad():
+        expected = model(torch.from_numpy(image), torch.from_numpy(before)).numpy()
+    assert np.abs(network.backend.run(image, before)[0] - expected).max() < 1e-4
+
+
+def test_a_refused_file_says_why(weights: Path, tmp_path: Path) -> None:
+    info = WeightsInfo(kind=KIND, version=VERSION, config=dataclasses.asdict(SMALL) | {"stem": 16})
+    save_weights(tmp_path / "other.safetensors", HandSegmenter(SMALL).state_dict(), info)
+    with pytest.raises(WeightsError):
+        HAND_SEGMENTER.module(tmp_path / "other.safetensors")
+    with pytest.raises(WeightsError, match=r"missing\.safetensors"):
+        load_segmenter(tmp_path / "missing.safetensors")
+
+
+class Fixed:
+    """A backend that favours the left hand where the image is bright, and remembers what it was given."""
+
+    def __init__(self) -> None:
+        self.given: list[tuple[np.ndarray, ...]] = []
+
+    def run(self, *inputs: np.ndarray) -> list[np.ndarray]:
+        self.given.append(inputs)
+        scores = np.zeros((1, 6, *inputs[0].shape[2:]), np.float32)
+        scores[:, HandClass.NONE] = 2.0
+        scores[:, HandClass.LEFT_HAND] = 4.0 * inputs[0].mean(1)
+        return [scores]
+
+
+@pytest.mark.parametrize("size", [(640, 480), (1920, 1080), (256, 256), (100, 333), (30, 20)])
+def test_images_of_any_size_give_probabilities_at_the_networks_size(size: tuple[int, int]) -> None:
+    backend = Fixed()
+    rgb = np.zeros((size[1], size[0], 3), np.uint8)
+    rgb[:, size[0] // 2 :] = 255
+    before = np.ones((7, 9), np.float32)
+    p = HandSegmenterNetwork(SegmenterConfig(), backend, "fixed").predict(rgb, before)
+    width, height = input_size(*size, 256)
+    assert p.shape == (6, height, width) and width % STRIDE == 0 and height % STRIDE == 0
+    assert np.allclose(p.sum(0), 1, atol=1e-5) and backend.given[0][1].shape == (1, 1, height, width)
+    assert (backend.given[0][1] == 1).all() and backend.given[0][0].max() <= 1
+    assert p[HandClass.LEFT_HAND, :, -1].min() > 0.5 > p[HandClass.LEFT_HAND, :, 0].max()
+
+
+def test_scores_pool_over_pixels_and_sides_are_counted() -> None:
+    labels = torch.zeros(1, 8, 8, dtype=torch.long)
+    labels[:, :2, :4], labels[:, 2:4, :4] = HandClass.LEFT_HAND, HandClass.RIGHT_ARM
+    guess = torch.zeros_like(labels)
+    guess[:, :2, :4], guess[:, 2:6, :4] = HandClass.RIGHT_HAND, HandClass.RIGHT_ARM
+
+    class Guess(HandSegmenter):
+        def forward(self, images: torch.Tensor, before: torch.Tensor) -> torch.Tensor:
+            assert not before.any()
+            return torch.nn.functional.one_hot(guess, 6).permute(0, 3, 1, 2).float()
+
+    result = score(Guess(SMALL), [(torch.zeros(1, 3, 8, 8), labels)])
+    assert result == pytest.approx(
+        {"iou_hand_arm": 16 / 24, "iou_hands": 1.0, "iou_arms": 8 / 16, "iou_held": 0.0, "side": 8 / 16}
+    )

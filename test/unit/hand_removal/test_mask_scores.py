@@ -1,0 +1,114 @@
+"""Scores of masks: known overlaps, the mask of the frame before handed on, drawn masks read or refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from fixtures.truth_frames import EPOCH_NS
+
+from ego_perception.data import Frame, FrameTruth, SceneLabel
+from ego_perception.errors import SourceError
+from ego_perception.geometry import PinholeCamera
+from ego_perception.hand_removal.mask_scores import MaskScores, drawn_masks, find, score_masks
+from ego_perception.hand_removal.segmentation.sizes import HandClass
+
+H, W = 48, 64
+CAMERA = PinholeCamera.from_fov(W, H, 1.0)
+
+
+class BrightIsHand:
+    """Takes bright pixels for a left hand, at half size, and keeps the masks before that it was given."""
+
+    def __init__(self) -> None:
+        self.before: list[np.ndarray | None] = []
+
+    def predict(self, rgb: np.ndarray, before: np.ndarray | None = None) -> np.ndarray:
+        self.before.append(before)
+        small = cv2.resize(rgb[..., 0], (rgb.shape[1] // 2, rgb.shape[0] // 2), interpolation=cv2.INTER_AREA)
+        p = np.zeros((len(HandClass), *small.shape), np.float32)
+        p[HandClass.LEFT_HAND] = small > 127
+        p[HandClass.NONE] = 1 - p[HandClass.LEFT_HAND]
+        return p
+
+
+def frame(index: int, true_columns: int, *, classes: bool = True) -> Frame:
+    """Bright in columns 0 to 31; the true hand has some columns, half of them an arm."""
+    rgb = np.zeros((H, W, 3), np.uint8)
+    rgb[:, :32] = 255
+    labels = np.zeros((H, W), np.uint8)
+    labels[:, :true_columns] = SceneLabel.RIGHT_HAND
+    labels[:, : true_columns // 2] = SceneLabel.LEFT_ARM
+    labels[:, 60:] = SceneLabel.HELD_OBJECT
+    truth = FrameTruth(np.ones((H, W), np.float32), np.eye(4), classes=labels if classes else None)
+    return Frame(EPOCH_NS + index, rgb, camera=CAMERA, index=index, truth=truth)
+
+
+def test_overlap_is_pooled_over_pixels() -> None:
+    scores = MaskScores()
+    found, truth = np.zeros((2, 10), bool), np.zeros((2, 10), bool)
+    found[:, :4], truth[:, 2:8] = True, True
+    scores.add(found, truth)
+    scores.add(np.ones((4, 5), bool), np.ones((4, 5), bool))
+    assert scores.row() == pytest.approx({"iou": 24 / 36, "recall": 24 / 32, "frames": 2})
+
+
+def test_nothing_to_find_and_nothing_found_divides_by_nothing() -> None:
+    scores = MaskScores()
+    scores.add(np.zeros((4, 5), bool), np.zeros((4, 5), bool))
+    assert scores.row() == {"iou": 0, "recall": 0, "frames": 1}
+
+
+def test_hands_and_arms_of_both_sides_count_and_held_objects_do_not() -> None:
+    scores = MaskScores()
+    score_masks([frame(0, 40)], BrightIsHand(), scores)
+    assert scores.row() == pytest.approx({"iou": 32 / 40, "recall": 32 / 40, "frames": 1})
+
+
+def test_the_mask_of_one_frame_is_handed_to_the_next() -> None:
+    segmenter = BrightIsHand()
+    score_masks([frame(0, 32), frame(1, 32)], segmenter, MaskScores())
+    first, second = segmenter.before
+    assert first is None and second is not None
+    assert second.shape == (H // 2, W // 2) and second[:, :16].all() and not second[:, 16:].any()
+
+
+def test_frames_without_classes_are_refused() -> None:
+    with pytest.raises(SourceError, match="frame 3 has no classes"):
+        score_masks([frame(3, 8, classes=False)], BrightIsHand(), MaskScores())
+
+
+def test_masks_come_at_the_images_size_without_margin() -> None:
+    found, before = find(frame(0, 0).rgb, BrightIsHand(), None)
+    assert found.shape == (H, W) and found[:, :32].all() and not found[:, 33:].any()
+    assert before.shape == (H // 2, W // 2) and before.dtype == np.float32
+
+
+def test_drawn_masks_are_read_in_the_order_of_names(tmp_path: Path) -> None:
+    for folder in ("raw", "masks"):
+        (tmp_path / folder).mkdir()
+    for k, name in enumerate(("b", "a")):
+        cv2.imwrite(str(tmp_path / "raw" / f"{name}.png"), np.full((6, 8, 3), (0, 0, 100 + k), np.uint8))
+        cv2.imwrite(str(tmp_path / "masks" / f"{name}.png"), np.full((6, 8), 255 * k, np.uint8))
+    pairs = list(drawn_masks(tmp_path))
+    assert [(int(image[0, 0, 0]), bool(mask.all())) for image, mask in pairs] == [(101, True), (100, False)]
+
+
+@pytest.mark.parametrize("mask", [None, (5, 8), b"no image"])
+def test_missing_or_misshapen_masks_are_named(tmp_path: Path, mask: object) -> None:
+    for folder in ("raw", "masks"):
+        (tmp_path / folder).mkdir()
+    cv2.imwrite(str(tmp_path / "raw" / "a.png"), np.zeros((6, 8, 3), np.uint8))
+    if isinstance(mask, tuple):
+        cv2.imwrite(str(tmp_path / "masks" / "a.png"), np.zeros(mask, np.uint8))
+    elif isinstance(mask, bytes):
+        (tmp_path / "masks" / "a.png").write_bytes(mask)
+    with pytest.raises(SourceError, match=r"masks/a\.png is missing, unreadable or of another size"):
+        list(drawn_masks(tmp_path))
+
+
+def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="holds no images"):
+        list(drawn_masks(tmp_path))
