@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ego_perception.geometry import PinholeCamera, invert
+from ego_perception.hand_removal.background.agreement import Agreement, agreement, ring_around
 from ego_perception.hand_removal.background.exposure import gain_between
 from ego_perception.hand_removal.background.geometry_warp import SceneGeometry
 from ego_perception.hand_removal.background.memory import Places, Snapshot, SnapshotStore, nowhere
@@ -225,13 +226,35 @@ class BackgroundPlate:
         ids = places.id[r, c]
         xy, doubt_px = self._origins(view, ids, np.stack([x, y], axis=1), (r, c))
         trust = places.confidence[r, c] / (1 + (doubt_px / (_VAGUE * w)) ** 2)
+        agreed = self._agreement(now, view, places)
+        if agreed is not None:
+            trust = trust * agreed.trust[r, c]
         ids = np.where(trust >= self.config.min_confidence, ids, -1)
         colours, found = self._store.colours(ids, (xy + 0.5) * np.array([sx, sy], np.float32) - 0.5, now.gain)
+        if agreed is not None:
+            colours = np.clip(colours * agreed.gain[r, c, None] + 0.5, 0, 255).astype(np.uint8)
         rgb[rows, cols], observed[rows, cols] = colours, found
         confidence[rows, cols] = np.where(found, trust, 0)
         seconds = (now.stamp_ns - places.stamp_ns[r, c]).astype(np.float32) * np.float32(1e-9)
         age[rows, cols] = np.where(found, seconds, np.nan)
         return Background(rgb, observed, confidence, age, flow, is_cut)
+
+    def _agreement(self, now: Snapshot, view: View, places: Places) -> Agreement | None:
+        """How the snapshots that the hole is drawn from fit the image around it; None where they do not show that."""
+        known = view.hidden & (places.id != -1)
+        if not known.any():
+            return None
+        rows, cols, nearest = ring_around(view.grown, known)
+        ids = places.id.ravel()[nearest]
+        (h, w), here = view.grey.shape, np.stack([cols, rows], axis=1).astype(np.float32)
+        scale = np.array([now.rgb.shape[1] / w, now.rgb.shape[0] / h], np.float32)
+        at = np.rint((here + 0.5) * scale - 0.5)
+        xy, _ = self._origins(view, ids, (at + 0.5) / scale - 0.5, (rows, cols))
+        memory, found = self._store.colours(ids, (xy + 0.5) * scale - 0.5, now.gain)
+        found &= ((xy >= 0) & (xy <= np.array([w - 1, h - 1], np.float32))).all(axis=1)
+        at = at[found].astype(np.int64)
+        live = now.rgb[at[:, 1], at[:, 0]].astype(np.float32)
+        return agreement((h, w), rows[found], cols[found], live, memory[found].astype(np.float32))
 
     def _origins(
         self, view: View, ids: NDArray[np.int32], xy: NDArray[np.float32], at: tuple[NDArray[np.int64], NDArray[np.int64]]

@@ -102,7 +102,7 @@ def samples(
     for k, frame in enumerate(frames):
         assert frame.truth is not None and frame.truth.clean_shadowed is not None
         hole = true_hole(frame.truth, frame.size)
-        background = plate.push(frame.rgb, hole, frame.stamp_ns)
+        background = plate.push(frame.rgb, hole, frame.stamp_ns, camera=frame.camera)
         size = work_size(*frame.size, short_side_px, multiple)
         small = cv2.resize(hole.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0
         image = MaskedImage(frame.stamp_ns, _resized(frame.rgb, size), np.asarray(small))
