@@ -15,7 +15,6 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from ego_perception.data import Frame
 from ego_perception.data.labels import HANDS_AND_ARMS
-from ego_perception.errors import WeightsError
 from ego_perception.hand_removal.estimator import HandRemovalConfig, HandRemovalEstimator
 from ego_perception.hand_removal.fill.painter import Painter
 from ego_perception.hand_removal.fill.sizes import PLANES
@@ -103,10 +102,7 @@ def weights() -> tuple[Path, Path]:
     from ego_perception.hand_removal.segmentation.sizes import KIND as SEGMENTATION
     from ego_perception.weights import shipped_weights
 
-    try:
-        return shipped_weights(SEGMENTATION), shipped_weights(FILL)
-    except WeightsError as error:
-        pytest.skip(str(error))
+    return shipped_weights(SEGMENTATION), shipped_weights(FILL)
 
 
 @pytest.fixture(scope="module")

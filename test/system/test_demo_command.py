@@ -10,11 +10,7 @@ import pytest
 
 from ego_perception.bag import BagReader
 from ego_perception.data.result import ResultReader
-from ego_perception.errors import WeightsError
 from ego_perception.evaluation import Metrics
-from ego_perception.hand_removal.fill.sizes import KIND as FILL
-from ego_perception.hand_removal.segmentation.sizes import KIND as SEGMENTATION
-from ego_perception.weights import shipped_weights
 
 pytestmark = [pytest.mark.slow, pytest.mark.ros]
 
@@ -47,10 +43,6 @@ def test_the_demo_writes_everything_it_promises(start_ego: Callable[..., subproc
 
 
 def test_the_demo_removes_the_hands_too(start_ego: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:
-    try:
-        shipped_weights(SEGMENTATION), shipped_weights(FILL)
-    except WeightsError as error:
-        pytest.skip(str(error))
     process = start_ego("demo", "--no-view", "--seconds", 4, "--hand-removal", "-o", tmp_path / "demo")
     shown, errors = process.communicate(timeout=LIMIT_S)
     assert process.returncode == 0, shown + errors
