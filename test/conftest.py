@@ -10,8 +10,8 @@ import pytest
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-# Test runs beside one another on a machine must not hear each other; 101 is the highest domain with free ports on Linux.
-os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
+# Test runs, and the processes of one, must not hear each other; 101 is the highest domain with free ports on Linux.
+os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 

@@ -38,7 +38,11 @@ def dataset(
     fps: Annotated[float, typer.Option(help="Frames per second.")] = 15.0,
     preset: Annotated[str, typer.Option(help="mix, plain, default or hard.")] = "mix",
     views: Annotated[
-        str, typer.Option(help="walk; hands for the stretch that shows most of them; random for unrelated views, depth only.")
+        str,
+        typer.Option(
+            help="walk; hands for the stretch that shows most of them; glimpses of hands all over the walk; random for "
+            "unrelated views, depth only."
+        ),
     ] = "walk",
     products: Annotated[
         str, typer.Option(help="Comma-separated: clean, background, flow, bodies, vertices, extra_views; or none.")

@@ -1,11 +1,13 @@
 """`ego test`: lint, types and tests of a clone; how many tests passed comes last.
 
-The types take minutes on one core, so they are checked beside the tests, which wait for other processes half of the time.
+The types take minutes on one core, so they are checked beside the tests, which wait for other processes half of the time;
+for the same reason a whole run has at least two processes for the tests.
 Exit code: that of the first step that failed. Steps after it run all the same, so that one run shows everything.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -34,6 +36,7 @@ LINT: Final[dict[str, list[str]]] = {
     "format": ["ruff", "format", "--check", "."],
 }
 TYPES: Final = ("types", ["mypy"])
+MOST_PROCESSES: Final = 6  # each holds torch, MuJoCo and a ROS context
 _BEHIND: Final = ("nice", "-n", "10")  # the tests come first
 
 _PIN: Final = re.compile(r"^([A-Za-z0-9._-]+)==([^\s#]+)")
@@ -90,9 +93,10 @@ def install_tools(root: Path) -> None:
 
 
 def pytest_arguments(given: Sequence[str], *, everything: bool) -> list[str]:
-    """Arguments for pytest: what the user gave, and no slow tests unless asked for."""
+    """Arguments for pytest: what the user gave, and no slow tests unless asked for; a whole run is spread over processes."""
     selects = any(word == "-m" or word.startswith("-m=") for word in given)
-    return [*([] if everything or selects else ["-m", "not slow"]), *given]
+    spread = ["-n", str(min(max(2, os.cpu_count() or 2), MOST_PROCESSES)), "--dist", "loadfile"]
+    return [*([] if everything or selects else ["-m", "not slow"]), *(given or spread)]
 
 
 def run_step(title: str, command: Sequence[str], root: Path) -> int:

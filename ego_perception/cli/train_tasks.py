@@ -94,9 +94,19 @@ def _hand_clips(split: str) -> DatasetConfig:
     return DatasetConfig(split=split, views="hands", frames_per_clip=30, fps=12.0, products=("clean",))
 
 
+def _hand_glimpses(split: str) -> DatasetConfig:
+    from ego_perception.hand_removal.segmentation.sizes import SegmenterConfig, input_size
+    from ego_perception.simulation.dataset import DatasetConfig
+
+    width, height = input_size(4, 3, SegmenterConfig().width)
+    return DatasetConfig(
+        split=split, views="glimpses", width=width, height=height, frames_per_clip=30, fps=12.0, products=("clean",)
+    )
+
+
 TASKS: Final = {
     "reconstruction": TrainJob(_depth_config, _depth_task, _depth_clips, 12),
-    "hand-segmentation": TrainJob(_segmentation_config, _segmentation_task, _hand_clips, 30),
+    "hand-segmentation": TrainJob(_segmentation_config, _segmentation_task, _hand_glimpses, 30),
     "hand-fill": TrainJob(_fill_config, _fill_task, _hand_clips, 30),
     "vidm": TrainJob(_vidm_config, _vidm_task, _hand_clips, 30),
 }

@@ -82,11 +82,20 @@ class Recollection:
         self._last = None
         self._places.clear()
 
-    def keeping(self, refine: Refine) -> Refine:
-        """The same refinement, whose results are kept unless there was a reset meanwhile."""
+    def keeping(self, refine: Refine, forget: Callable[[], None]) -> Refine:
+        """The same refinement, whose results are kept unless there was a reset meanwhile.
+
+        Args:
+            forget: makes the refinement forget what it saw; called in its own thread, before the first one after a reset.
+        """
+        known = self._num_resets
 
         def refine_and_keep(estimate: HandRemovalEstimate) -> HandRemovalEstimate:
+            nonlocal known
             num_resets = self._num_resets
+            if num_resets != known:
+                forget()
+                known = num_resets
             refined = refine(estimate)
             if num_resets == self._num_resets:
                 self.offer(refined)
@@ -111,7 +120,7 @@ class Recollection:
         To be called with every frame, in order.
         """
         image, provenance = estimate.image, estimate.provenance
-        if image is None or provenance is None or estimate.confidence is None:
+        if image is None or provenance is None or estimate.confidence is None or not self._keep_ns:
             return estimate
         small = _small(image, provenance != Provenance.LIVE)
         self._follow(small, estimate.frame.stamp_ns)

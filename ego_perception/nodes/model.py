@@ -84,11 +84,11 @@ def build_hand_removal(config: HandRemovalNodeConfig) -> RemovalModel:
     estimator, recollects = parts.estimator, config.context.recollect_s > 0
     refine: Callable[[HandRemovalEstimate], HandRemovalEstimate] | None = None
     if config.refine_rate_hz > 0:
-        refine = build_refiner(config.models, config.diffusion, config.context).refine
-        if recollects:
-            kept = Recollection(config.context.recollect_s, remove_held_object=config.masks.remove_held_object)
-            estimator, refine = RecollectingEstimator(estimator, kept), kept.keeping(refine)
-    precision = "bfloat16" if config.models.device == "cuda" else "float32"
+        refiner = build_refiner(config.models, config.diffusion, config.context)
+        kept = Recollection(config.context.recollect_s, remove_held_object=config.masks.remove_held_object)
+        estimator, refine = RecollectingEstimator(estimator, kept), kept.keeping(refiner.refine, refiner.reset)
+    compact = "bfloat16" if config.models.device == "cuda" else "float32"
+    precision = config.diffusion.precision if config.backend.startswith("vidm") else compact
     sha256 = ", ".join(parts.weights.values())
     identity = ModelIdentity(", ".join((config.backend, *parts.names)), sha256, config.models.device, precision)
     return RemovalModel(estimator, identity, refine, recollects and refine is not None)

@@ -23,6 +23,7 @@ from ego_perception.simulation.surface import Surface
 Array = NDArray[np.float64]
 
 SKIN_POINTS, HAND_POINTS = 520, 160
+_GROUP = 24  # points that share a box when solids near them are looked for
 HAND_JOINTS = tuple(joint_index(f"{side}_{name}") for side in ("left", "right") for name in ("wrist", "hand"))
 
 
@@ -50,18 +51,28 @@ class Solids:
         return Solids(*(getattr(self, f.name)[stay] for f in fields(self)))
 
     def depth(self, points: Array) -> tuple[Array, NDArray[np.int64]]:
-        """How deep each of (N, 3) points lies below the surface of a solid, metres, 0 outside, and in which (-1: none)."""
-        depth, solid = np.zeros(len(points)), np.full(len(points), -1)
-        low, high = points.min(axis=0), points.max(axis=0)
-        near = ((self.center - self.reach < high) & (self.center + self.reach > low)).all(axis=1)
-        for k in np.flatnonzero(near):
-            inside = np.flatnonzero((np.abs(points - self.center[k]) < self.reach[k]).all(axis=1))
-            if not len(inside):
-                continue
-            local = np.abs((points[inside] - self.center[k]) @ self.rotation[k])
-            below = _depth(local, self.half[k], int(self.shape[k]))
-            deeper = below > depth[inside]
-            depth[inside[deeper]], solid[inside[deeper]] = below[deeper], k
+        """How deep each of (T, P, 3) points lies below the surface of a solid, metres, 0 outside, and in which (-1: none).
+
+        Points that are near to one another in P, as those of `Skin` are, make it fast: boxes around all points of a time and
+        around groups of them decide which solids are looked at.
+        """
+        depth, solid = np.zeros(points.shape[:2]), np.full(points.shape[:2], -1)
+        starts = np.arange(0, points.shape[1], _GROUP)
+        low, high = np.minimum.reduceat(points, starts, axis=1), np.maximum.reduceat(points, starts, axis=1)
+        bottom, top = self.center - self.reach, self.center + self.reach
+        meets = ((bottom < high.max(axis=1)[:, None]) & (top > low.min(axis=1)[:, None])).all(axis=2)
+        for k in np.flatnonzero(meets.any(axis=0)):
+            times = np.flatnonzero(meets[:, k])
+            rows, groups = np.nonzero(((low[times] < top[k]) & (high[times] > bottom[k])).all(axis=2))
+            rows = np.repeat(times[rows], _GROUP)
+            columns = (groups[:, None] * _GROUP + np.arange(_GROUP)).ravel()
+            rows, columns = rows[columns < points.shape[1]], columns[columns < points.shape[1]]
+            offset = points[rows, columns] - self.center[k]
+            inside = (np.abs(offset) < self.reach[k]).all(axis=1)
+            rows, columns = rows[inside], columns[inside]
+            below = _depth(np.abs(offset[inside] @ self.rotation[k]), self.half[k], int(self.shape[k]))
+            deeper = below > depth[rows, columns]
+            depth[rows[deeper], columns[deeper]], solid[rows[deeper], columns[deeper]] = below[deeper], k
         return depth, solid
 
 
@@ -140,8 +151,9 @@ class Skin:
 
 
 def skin_of(model: BodyModel, betas: Array, count: int | None = SKIN_POINTS) -> Skin:
-    """Choose points of a shape's mesh as far from one another as possible; None takes every vertex."""
+    """Choose points of a shape's mesh as far from one another as possible, by body part; None takes every vertex."""
     chosen = np.arange(len(model.v_template)) if count is None else _chosen(model, count)
+    chosen = chosen[np.argsort(model.weights[chosen].argmax(axis=1), kind="stable")]
     is_hand = np.isin(model.weights[chosen].argmax(axis=1), HAND_JOINTS)
     return Skin(model.shaped(betas)[chosen], model.weights[chosen], is_hand, model.rest_joints(betas))
 
@@ -188,8 +200,7 @@ def sinking(clip: MotionClip, skin: Skin, solids: Solids, *, rate_hz: float = 10
     every = max(1, round(1.0 / (rate_hz * (clip.times[1] - clip.times[0]))))
     index = np.arange(np.searchsorted(clip.times, start_s), len(clip.times), every)
     points = skin.pose(clip.rotations[index], clip.transl[index])
-    depth, solid = solids.depth(points.reshape(-1, 3))
-    depth, solid = depth.reshape(points.shape[:2]), solid.reshape(points.shape[:2])
+    depth, solid = solids.depth(points)
     is_small = solids.is_small[solid] & (solid >= 0)
     fixed = np.where(is_small, 0.0, depth)
     worst = np.unravel_index(int(fixed.argmax()), fixed.shape)

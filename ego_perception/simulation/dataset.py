@@ -55,8 +55,8 @@ class DatasetConfig:
     views: str = param(
         "walk",
         "walk: consecutive frames of a clip. hands: those that show most of the wearer's hands, with clean "
-        "frames that keep the rest of the body. random: unrelated views.",
-        choices=("walk", "hands", "random"),
+        "frames that keep the rest of the body. glimpses: the same, but scattered over the walk. random: unrelated views.",
+        choices=("walk", "hands", "glimpses", "random"),
     )
     width: int = param(320, "Image width.", unit="px", ge=16, le=4096)
     height: int = param(240, "Image height.", unit="px", ge=16, le=4096)

@@ -14,17 +14,16 @@ from ego_perception.data import Frame, FrameTruth
 from ego_perception.parameters import to_dict
 from ego_perception.simulation.config import EgoSimConfig, PeopleConfig, PhotoConfig, ProductsConfig
 from ego_perception.simulation.dataset import DatasetConfig, RenderedClip
-from ego_perception.simulation.hand_views import start_with_hands
+from ego_perception.simulation.hand_views import glimpses_of_hands, start_with_hands
 from ego_perception.simulation.renderer import Renderer, Rendering
 from ego_perception.simulation.sim import EgoSim
 from ego_perception.simulation.textures import Rng
 from ego_perception.simulation.viewpoints import random_viewpoint
 
 HARD_SHARE: Final = 0.65
-WALK_S: Final = 12.0
-"""Length of the walk that a clip is cut out of, so that clips show its middle as often as its beginning."""
-HANDS_WALK_S: Final = 30.0
-"""The same where the stretch that shows most of the wearer's hands is taken."""
+WALK_S: Final[dict[str, float]] = {"walk": 12.0, "hands": 30.0, "glimpses": 15.0, "random": 12.0}
+"""Length of the walk that a clip is cut out of: clips show its middle as often as its beginning, or the stretch with most of
+the wearer's hands. Short for glimpses, because planning takes most of the time and rooms count more than frames of one room."""
 MOST_TILT_DEG: Final = 35.0
 """There the camera also looks down further, by up to this, as cameras of people who film their hands do."""
 NUM_EXTRA_VIEWS: Final = 2
@@ -55,6 +54,9 @@ class SimClips:
         with EgoSim(sim_config) as sim:
             if config.views == "random":
                 frames = list(random_views(sim, np.random.default_rng([seed, _STREAM, 1]), config.frames_per_clip))
+            elif config.views == "glimpses":
+                chosen = glimpses_of_hands(sim, config.frames_per_clip, np.random.default_rng([seed, _STREAM, 3]))
+                start, frames = chosen[0], [sim.frame(i) for i in chosen]
             else:
                 if config.views == "hands":
                     start = start_with_hands(sim, config.frames_per_clip, start / len(sim))
@@ -79,13 +81,13 @@ def clip_config(seed: int, config: DatasetConfig) -> tuple[EgoSimConfig, int]:
     low, high = config.fov_y_deg
     fov_y_deg = float(rng.uniform(low, high))
     share = float(rng.random())
-    walk_s = HANDS_WALK_S if config.views == "hands" else WALK_S
-    num_walk_frames = max(config.frames_per_clip, math.floor(walk_s * config.fps))
+    shows_hands = config.views in ("hands", "glimpses")
+    num_walk_frames = max(config.frames_per_clip, math.floor(WALK_S[config.views] * config.fps))
     tilt_deg = float(np.random.default_rng([seed, _STREAM, 2]).uniform(0.0, MOST_TILT_DEG))
     wanted = set(config.products)
     products = ProductsConfig(
         **{name: name in wanted for name in ("clean", "background", "flow", "bodies", "vertices")},
-        clean_of="arms" if config.views == "hands" else "wearer",
+        clean_of="arms" if shows_hands else "wearer",
         extra_views=NUM_EXTRA_VIEWS if "extra_views" in wanted else 0,
     )
     sim_config = EgoSimConfig(
@@ -96,7 +98,7 @@ def clip_config(seed: int, config: DatasetConfig) -> tuple[EgoSimConfig, int]:
         fov_y_deg=fov_y_deg,
         fps=config.fps,
         duration_s=num_walk_frames / config.fps,
-        camera_tilt_deg=tilt_deg if config.views == "hands" else 0.0,
+        camera_tilt_deg=tilt_deg if shows_hands else 0.0,
         people=PeopleConfig(wearer=config.views != "random"),
         products=products if config.views != "random" else ProductsConfig(bodies=False),
         photo=random_photo(rng) if config.photo == "mix" else PhotoConfig(),

@@ -1,4 +1,4 @@
-"""Where in a walk the wearer's hands are in view, by posture and camera alone; nothing is rendered for it."""
+"""When in a walk the wearer's hands are in view, by posture and camera alone; nothing is rendered for it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from ego_perception.body.skeleton import joint_index
 from ego_perception.errors import SimulationError
 from ego_perception.geometry import invert, transform_points
 from ego_perception.simulation.stage import WEARER
+from ego_perception.simulation.textures import Rng
 
 if TYPE_CHECKING:
     from ego_perception.simulation.sim import EgoSim
@@ -19,6 +20,7 @@ LATE_SHARE: Final = 0.5
 """Hands are shown from the start in some clips; in the others they come in during at most this share of the clip."""
 _HANDS: Final = tuple(joint_index(f"{side}_hand") for side in ("left", "right"))
 _LEAST_SHARE: Final = 0.4
+_HANDLESS_WEIGHT: Final = 0.05
 
 
 def start_with_hands(sim: EgoSim, num_frames: int, share: float) -> int:
@@ -36,6 +38,19 @@ def start_with_hands(sim: EgoSim, num_frames: int, share: float) -> int:
     if np.minimum(count[best : best + num_frames], 1).mean() < _LEAST_SHARE:
         raise SimulationError("the wearer's hands are hardly ever in view")
     return max(0, best - int(share * LATE_SHARE * num_frames))
+
+
+def glimpses_of_hands(sim: EgoSim, num_frames: int, rng: Rng) -> list[int]:
+    """Numbers of `num_frames` frames scattered over the walk, in order, nearly all of them with the wearer's hands in view.
+
+    Raises:
+        SimulationError: hands are in view in fewer than 40 % as many frames of the whole walk.
+    """
+    shows_hands = hands_in_view(sim) > 0
+    if shows_hands.sum() < _LEAST_SHARE * num_frames:
+        raise SimulationError("the wearer's hands are hardly ever in view")
+    weights = np.where(shows_hands, 1.0, _HANDLESS_WEIGHT)
+    return sorted(rng.choice(len(sim), num_frames, replace=False, p=weights / weights.sum()).tolist())
 
 
 def hands_in_view(sim: EgoSim) -> NDArray[np.int64]:

@@ -26,7 +26,7 @@ _SKIN: Final = (  # sRGB, light to dark, about the Fitzpatrick types
     (0.28, 0.19, 0.14),
 )
 _GREY: Final = (0.299, 0.587, 0.114)
-_KEPT_SHARE: Final = 0.4  # of the wearers keep the simulator's skin and clothes
+_KEPT_SHARE: Final = 0.5  # of the wearers keep the simulator's skin and clothes
 _GLOVED_SHARE: Final = 0.1
 _BARE_SHARE, _SLEEVED_SHARE = 0.3, 0.3  # of the arms; the others have a sleeve that ends somewhere on the arm
 _TONED_SHARE: Final = 0.3  # of the backgrounds

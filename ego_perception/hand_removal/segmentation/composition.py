@@ -23,7 +23,8 @@ _SCALE: Final = (0.6, 5.0)  # of pasted hands
 _COVERED: Final = (0.02, 0.6)  # share of the picture that pasted hands cover
 _LEAST_COVERED: Final = 0.004  # share from which hands are worth pasting
 _ROLL_RAD: Final = math.radians(15)
-_NO_MASK_SHARE: Final = 0.65  # high, lest the image be neglected
+_NO_MASK_SHARE: Final = 0.6  # high, lest the image be neglected
+_EXCHANGED, _JOINED = 0.2, 0.45  # masks of another image, and, up to here, both: what was wrongly found must not stay found
 
 
 class Layout(NamedTuple):
@@ -214,10 +215,12 @@ def mask_before(labels: Tensor, generator: torch.Generator) -> Tensor:
     fat = functional.max_pool2d(shifted, size, 1, size // 2)
     thin = -functional.max_pool2d(-shifted, size, 1, size // 2)
     shifted = torch.where(_chance(0.5, count, generator).to(device), fat, thin)
+    other = shifted.roll(1, 0)
+    lot = torch.rand(count, 1, 1, 1, generator=generator).to(device)
+    shifted = torch.where(lot < _EXCHANGED, other, torch.where(lot < _JOINED, shifted.maximum(other), shifted))
     patches = functional.interpolate(torch.rand(count, 1, 5, 7, generator=generator), shifted.shape[2:], mode="nearest")
-    shifted = torch.where(patches.to(device) < 0.06, 1 - shifted, shifted)
-    wrong = torch.where(_chance(0.25, count, generator).to(device), shifted.roll(1, 0), shifted)
-    kept = wrong * ~_chance(_NO_MASK_SHARE, count, generator).to(device)
+    shifted = torch.where(patches.to(device) < 0.1, 1 - shifted, shifted)
+    kept = shifted * ~_chance(_NO_MASK_SHARE, count, generator).to(device)
     return functional.interpolate(kept, (height, width), mode="bilinear", align_corners=False)
 
 

@@ -77,13 +77,16 @@ def test_pytest_arguments_leave_lint_out(steps: Steps) -> None:
 @pytest.mark.parametrize(
     ("given", "everything", "expected"),
     [
-        ([], False, ["-m", "not slow"]),
-        ([], True, []),
+        ([], False, ["-m", "not slow", "-n", "2", "--dist", "loadfile"]),
+        ([], True, ["-n", "2", "--dist", "loadfile"]),
         (["-m", "ros"], False, ["-m", "ros"]),
         (["-x"], False, ["-m", "not slow", "-x"]),
     ],
 )
-def test_slow_tests_only_when_asked_for(given: list[str], everything: bool, expected: list[str]) -> None:
+def test_slow_tests_only_when_asked_for_and_whole_runs_in_processes(
+    given: list[str], everything: bool, expected: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
     assert verb.pytest_arguments(given, everything=everything) == expected
 
 

@@ -194,10 +194,19 @@ def test_what_was_in_work_at_a_reset_is_not_kept() -> None:
             recollection.reset()
         return estimate(1, refined=True)
 
-    keeping = recollection.keeping(refine)
+    forgotten: list[int] = []
+    keeping = recollection.keeping(refine, lambda: forgotten.append(1))
     assert keeping(estimate(1)).model_id == "vidm 1" and recollection.apply(estimate(2)).model_id == ""
+    assert not forgotten, "the refinement in work at the reset is not disturbed"
     keeping(estimate(1))
     assert recollection.apply(estimate(2)).model_id == "vidm 1"
+    assert forgotten == [1], "the next one begins anew"
+
+
+def test_nothing_is_kept_for_no_time() -> None:
+    recollection = Recollection(0.0)
+    recollection.offer(estimate(2, refined=True))
+    assert recollection.apply(estimate(2)).model_id == ""
 
 
 class Live:

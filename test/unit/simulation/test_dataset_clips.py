@@ -95,7 +95,7 @@ def test_dull_views_are_drawn_again_until_patience_ends(level: float, monkeypatc
 
 @pytest.mark.parametrize("views", ["walk", "random"])
 def test_real_clips(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, views: str) -> None:
-    monkeypatch.setattr(dataset_clips, "WALK_S", 4.0)
+    monkeypatch.setitem(dataset_clips.WALK_S, views, 4.0)
     assert write_dataset(tmp_path, replace(SMALL, views=views), 2) == 2
     clip = ClipDataset(tmp_path).clip(0)
     first, second = clip
@@ -107,11 +107,12 @@ def test_real_clips(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, views: str)
     assert first.camera is not None and first.camera.fov_rad[1] == pytest.approx(np.radians(clip.about["config"]["fov_y_deg"]))
 
 
-def test_clips_of_hands_lack_hands_and_arms_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize("views", ["hands", "glimpses"])
+def test_clips_of_hands_lack_hands_and_arms_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, views: str) -> None:
     """The clean frame is the frame to the byte, but for hands and arms and the pixels that their edges are blended into."""
-    monkeypatch.setattr(dataset_clips, "HANDS_WALK_S", 8.0)  # the stretch is looked for in less
+    monkeypatch.setitem(dataset_clips.WALK_S, views, 8.0)  # the stretch is looked for in less
     config = replace(
-        SMALL, views="hands", width=96, height=72, fps=4.0, products=("clean",), colour="png", fov_y_deg=(80.0, 80.0),
+        SMALL, views=views, width=96, height=72, fps=4.0, products=("clean",), colour="png", fov_y_deg=(80.0, 80.0),
         seed_offset=4,
     )  # fmt: skip
     assert write_dataset(tmp_path, config, 2) == 2
@@ -157,6 +158,6 @@ def test_a_room_that_is_impossible_costs_its_seed_only(monkeypatch: pytest.Monke
         return real(config)
 
     monkeypatch.setattr(dataset_clips, "EgoSim", sim)
-    monkeypatch.setattr(dataset_clips, "WALK_S", 2.0)
+    monkeypatch.setitem(dataset_clips.WALK_S, "walk", 2.0)
     assert write_dataset(tmp_path, SMALL, 2, renderer=SimClips()) == 2
     assert [clip.seed for clip in ClipDataset(tmp_path).clips()] == [10_001]

@@ -164,7 +164,7 @@ class ClipSource:
 
     def __init__(self, folder: Path, spacing: int, count: int, seeds: Collection[int] | None = None) -> None:
         self._clips = ClipDataset(folder, parts=("classes", "clean"))
-        if self._clips.about["config"].get("views") == "random":
+        if self._clips.about["config"].get("views") in ("glimpses", "random"):
             raise SourceError(f"{folder} holds unrelated views; render a data set with --views hands")
         self._lock = threading.Lock()  # clips share open files
         self._kept = [k for k, e in enumerate(self._clips.entries) if seeds is None or e.seed in seeds]
