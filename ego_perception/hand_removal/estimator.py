@@ -21,7 +21,7 @@ from ego_perception.errors import EgoPerceptionError
 from ego_perception.hand_removal.background.geometry_warp import SceneGeometry
 from ego_perception.hand_removal.background.plate import Background, BackgroundConfig, BackgroundPlate
 from ego_perception.hand_removal.fill.painter import Painter, PainterConfig
-from ego_perception.hand_removal.masks import MaskConfig, hole_of, labels_of
+from ego_perception.hand_removal.masks import MaskConfig, hand_probability, hole_of, labels_of
 from ego_perception.hand_removal.relay import GeometryGiver, MaskListener
 from ego_perception.parameters import group, param
 
@@ -125,7 +125,7 @@ class HandRemovalEstimator:
             self._before = None
             raise _NoMaskError("the segmenter gave numbers that are not finite")
         labels = labels_of(probability, self._before, self.config.masks)
-        self._before = ((labels != HandLabel.NONE) & (labels != HandLabel.HELD_OBJECT)).astype(np.float32)
+        self._before = hand_probability(probability)
         return labels
 
     def _withhold(self, frame: Frame, reason: str, labels: NDArray[np.uint8] | None = None) -> HandRemovalEstimate:
@@ -134,20 +134,21 @@ class HandRemovalEstimator:
     def _compose(
         self, frame: Frame, labels: NDArray[np.uint8], hole: NDArray[np.bool_], background: Background
     ) -> HandRemovalEstimate:
-        provenance = np.where(background.observed, Provenance.OBSERVED, Provenance.UNKNOWN).astype(np.uint8)
-        provenance[~hole] = Provenance.LIVE
-        image, confidence, age = background.rgb, background.confidence, background.age_s
-        if self._painter is not None:
+        if self._painter is None:
+            provenance = np.where(background.observed, np.uint8(Provenance.OBSERVED), np.uint8(Provenance.UNKNOWN)) * hole
+            image, confidence, age = background.rgb, background.confidence, background.age_s
+        else:
             painted = self._painter.paint(frame.rgb, hole, background)
             if painted is None:
                 return self._withhold(frame, "the fill network gave numbers that are not finite", labels)
             image, provenance, confidence, age = painted
-        image[provenance == Provenance.UNKNOWN] = 0
+        unknown = provenance == Provenance.UNKNOWN
         state, reason = RemovalState.CLEAN, ""
+        if unknown.any():
+            image[unknown] = 0
+            state, reason = RemovalState.DEGRADED, "parts of the background were never seen and are left black"
         if background.is_cut:
             state, reason = RemovalState.DEGRADED, "the scene changed; what was behind the hands is forgotten"
-        elif (provenance == Provenance.UNKNOWN).any():
-            state, reason = RemovalState.DEGRADED, "parts of the background were never seen and are left black"
         model = self._painter.name if self._painter is not None and (provenance == Provenance.GENERATED).any() else ""
         return HandRemovalEstimate(frame, state, reason, image, labels, provenance, confidence, age, model)
 

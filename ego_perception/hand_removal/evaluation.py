@@ -18,7 +18,7 @@ from ego_perception.hand_removal.background.plate import Background, BackgroundC
 from ego_perception.hand_removal.baselines import forgetful, navier_stokes, propagation_and_telea, telea
 from ego_perception.hand_removal.estimator import Segmenter
 from ego_perception.hand_removal.fill.painter import Painted, Painter
-from ego_perception.hand_removal.masks import MaskConfig, hole_of, labels_of
+from ego_perception.hand_removal.masks import MaskConfig, hand_probability, hole_of, labels_of
 from ego_perception.hand_removal.metrics import background_flow, flicker, moved
 from ego_perception.hand_removal.removal_scores import MethodScore, RemovalScores
 from ego_perception.hand_removal.true_masks import true_hole, true_labels
@@ -118,8 +118,9 @@ class _Masks:
     def find(self, rgb: Image) -> tuple[Mask, Mask] | None:
         if self._segmenter is None:
             return None
-        labels = labels_of(self._segmenter.predict(rgb, self._before), self._before, MaskConfig())
-        self._before = ((labels != HandLabel.NONE) & (labels != HandLabel.HELD_OBJECT)).astype(np.float32)
+        probability = self._segmenter.predict(rgb, self._before)
+        labels = labels_of(probability, self._before, MaskConfig())
+        self._before = hand_probability(probability)
         size = (rgb.shape[1], rgb.shape[0])
         full = np.asarray(cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST), np.uint8)
         return hole_of(labels, size, MaskConfig()), full == HandLabel.HELD_OBJECT

@@ -13,7 +13,7 @@ from ego_perception.data import Frame
 from ego_perception.data.hand_removal import HandLabel
 from ego_perception.errors import SourceError
 from ego_perception.hand_removal.estimator import Segmenter
-from ego_perception.hand_removal.masks import MaskConfig, labels_of
+from ego_perception.hand_removal.masks import MaskConfig, hand_probability, labels_of
 from ego_perception.hand_removal.segmentation.data import hand_classes
 from ego_perception.hand_removal.segmentation.sizes import HandClass
 
@@ -55,11 +55,12 @@ def score_masks(frames: Iterable[Frame], segmenter: Segmenter, scores: MaskScore
 
 
 def find(rgb: Image, segmenter: Segmenter, before: NDArray[np.float32] | None) -> tuple[Mask, NDArray[np.float32]]:
-    """Hands and arms at the image's size, without margin, and the mask to hand in with the next frame."""
-    labels = labels_of(segmenter.predict(rgb, before), before, MaskConfig())
+    """Hands and arms at the image's size, without margin, and what to hand in with the next frame."""
+    probability = segmenter.predict(rgb, before)
+    labels = labels_of(probability, before, MaskConfig())
     is_hand = ((labels != HandLabel.NONE) & (labels != HandLabel.HELD_OBJECT)).astype(np.float32)
-    size = (rgb.shape[1], rgb.shape[0])
-    return np.asarray(cv2.resize(is_hand, size, interpolation=cv2.INTER_LINEAR) > 0.5), is_hand
+    full = cv2.resize(is_hand, (rgb.shape[1], rgb.shape[0]), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(full > 0.5), hand_probability(probability)
 
 
 def drawn_masks(folder: Path) -> Iterator[tuple[Image, Mask]]:

@@ -125,8 +125,8 @@ class RemovalMessages:
         mask = self.estimate.hand_mask
         if mask is None:
             return None
-        hands = (mask != HandLabel.NONE) & (mask != HandLabel.HELD_OBJECT)
-        return self._picture(np.where(hands[..., None], self.estimate.frame.rgb, np.uint8(0)), "rgb8")
+        hands, rgb = (mask != HandLabel.NONE) & (mask != HandLabel.HELD_OBJECT), self.estimate.frame.rgb
+        return self._picture(np.asarray(cv2.bitwise_and(rgb, rgb, mask=hands.view(np.uint8)), np.uint8), "rgb8")
 
     def provenance(self) -> Any | None:
         """Make the `ego_msgs/Provenance` summary."""
@@ -134,7 +134,7 @@ class RemovalMessages:
         if values is None:
             return None
         height, width = values.shape
-        shares = np.bincount(values.ravel(), minlength=len(Provenance))[: len(Provenance)] / values.size
+        shares = np.array([np.count_nonzero(values == code) for code in Provenance]) / values.size
         return self._factory.make(
             "ego_msgs/msg/Provenance",
             header=make_header(self._factory, self.stamp_ns, self.frame_id),

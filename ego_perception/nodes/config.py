@@ -152,7 +152,12 @@ class HandRemovalNodeConfig:
         choices=("none", "topic", "auto"),
     )
     geometry_wait_s: float = param(
-        0.1, "How long an image waits for its depth and pose, once its mask went out.", unit="s", ge=0.0, le=10.0
+        0.1,
+        "How long an image waits for its depth and pose, once its mask went out; under `auto`, with `input.queue_policy` "
+        "`latest`, only one that the reconstruction is at.",
+        unit="s",
+        ge=0.0,
+        le=10.0,
     )
     reconstruction: str = param("reconstruction", "Name of the reconstruction node whose depth and poses are taken.")
     input: ImageStreamConfig = group(ImageStreamConfig)

@@ -114,7 +114,8 @@ class HandRemovalNode(EstimatorNode[HandRemovalNodeConfig, _Work]):
             self._refiner = BackgroundWorker("refine", refine, self._send_refined, 1 / config.refine_rate_hz)
             self._refiner.start()
             scope.callback(self._stop_refiner)
-        submit, self._masks = self.start_worker(scope).submit, None
+        submit: Callable[[Any], bool] = self.start_worker(scope).submit
+        self._masks = None
         if config.mask_source != "builtin":
             required, limit_s, values = config.mask_source == "topic", config.mask_timeout_s, config.mask_values
             self._masks = MaskInput(self, scope, submit, is_required=required, timeout_s=limit_s, values=values)
@@ -122,8 +123,10 @@ class HandRemovalNode(EstimatorNode[HandRemovalNodeConfig, _Work]):
         self._geometry = self.work.guard.geometry_of = None
         if config.geometry_source != "none":
             name, wait_s = config.reconstruction, config.geometry_wait_s
-            self._geometry = GeometryInput(self, scope, name, mount_of(config.frames), wait_s)
-            self.work.guard.geometry_of = self._geometry.geometry_of
+            # The reconstruction beside it is taken to choose its images in the same way.
+            skips = config.geometry_source == "auto" and config.input.queue_policy == "latest"
+            self._geometry = GeometryInput(self, scope, name, mount_of(config.frames), wait_s, skips=skips)
+            self.work.guard.geometry_of, submit = self._geometry.geometry_of, self._geometry.watching(submit)
         options = InputOptions(compressed=config.input.transport == "compressed", needs_camera=False)
         self._input = ImageInput(self, options, submit, scope)
 

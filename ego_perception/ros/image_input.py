@@ -53,10 +53,14 @@ class StampedBook(Generic[T]):
                 self._items.popitem(last=False)
             self._lock.notify_all()
 
-    def at(self, stamp_ns: int, timeout_s: float = 0.0) -> T | None:
-        """The item of exactly this stamp, waited for if need be, but not once one of a newer stamp has come."""
+    def at(self, stamp_ns: int, timeout_s: float = 0.0, is_vain: Callable[[], bool] = lambda: False) -> T | None:
+        """The item of exactly this stamp, waited for if need be, but not once one of a newer stamp has come.
+
+        Args:
+            is_vain: asked before the wait, and with each item that comes during it, whether there is nothing to wait for.
+        """
         with self._lock:
-            self._lock.wait_for(lambda: stamp_ns in self._items or self._newest() > stamp_ns, timeout_s)
+            self._lock.wait_for(lambda: stamp_ns in self._items or self._newest() > stamp_ns or is_vain(), timeout_s)
             return self._items.get(stamp_ns)
 
     def before(self, stamp_ns: int, age_s: float) -> tuple[int, T] | None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
@@ -12,10 +15,13 @@ from ros_support import Graph, wait_for
 from sensor_msgs.msg import CameraInfo, Image
 
 from ego_msgs.msg import NodeStatus
+from ego_perception.data import Encoding, Frame
 from ego_perception.geometry import R_FLU_OPTICAL, PinholeCamera, make_transform
+from ego_perception.hand_removal.background.geometry_warp import SceneGeometry
 from ego_perception.messages import image_message, info_from_camera
 from ego_perception.messages.poses import StampedPose, odometry_message
 from ego_perception.nodes.geometry_input import GeometryInput
+from ego_perception.ros.factory import RclpyFactory
 
 DEPTH = np.full((36, 48), 2.0, np.float32)
 CAMERA = PinholeCamera.from_fov(48, 36, 1.0)
@@ -101,3 +107,81 @@ def test_none_listens_to_nobody(graph: Graph, namespace: str) -> None:
     rig = RemovalRig(graph, namespace, "geometry_source:=none").activate()
     assert rig.node._geometry is None
     assert rig.observer.count_subscribers(f"{namespace}/reconstruction/odom") == 0
+
+
+class Alone:
+    """In place of a node: takes messages by hand, so that their order is certain."""
+
+    def __init__(self, *, skips: bool) -> None:
+        self.callbacks: dict[str, Callable[[Any], None]] = {}
+        self.factory, node = RclpyFactory(), self
+        self.geometry = GeometryInput(node, ExitStack(), "it", np.eye(4), wait_s=60.0, skips=skips)  # type: ignore[arg-type]
+        self.submit = self.geometry.watching(lambda _: True)
+
+    def subscription(self, _: ExitStack, __: type, topic: str, callback: Callable[[Any], None]) -> None:
+        self.callbacks[topic] = callback
+
+    def see(self, *stamps_ns: int) -> None:
+        for stamp_ns in stamps_ns:
+            assert self.submit(image_message(self.factory, DEPTH, "32FC1", stamp_ns, "cam"))
+
+    def say(self, stamp_ns: int) -> None:
+        self.callbacks["it/depth/image"](image_message(self.factory, DEPTH, "32FC1", stamp_ns, "cam"))
+        self.callbacks["it/depth/camera_info"](info_from_camera(self.factory, CAMERA, stamp_ns, "cam"))
+        pose = StampedPose(stamp_ns, np.eye(4))
+        self.callbacks["it/odom"](odometry_message(self.factory, pose, None, "odom", "head_link"))
+
+    def ask(self, stamp_ns: int) -> tuple[threading.Thread, list[SceneGeometry | None]]:
+        answers: list[SceneGeometry | None] = []
+        frame = Frame(stamp_ns, np.zeros((36, 48, 3), np.uint8), Encoding.RGB)
+        thread = threading.Thread(target=lambda: answers.append(self.geometry.geometry_of(frame)), daemon=True)
+        thread.start()
+        return thread, answers
+
+
+def test_an_image_that_the_reconstruction_is_not_at_is_not_waited_for() -> None:
+    it = Alone(skips=True)
+    it.see(10)
+    it.say(10)
+    it.see(20, 30)  # it waited for an image and took the first
+    thread, answers = it.ask(30)
+    thread.join(10.0)
+    assert answers == [None], "it is at 20"
+    thread, answers = it.ask(20)
+    it.say(20)  # and takes the newest, 30
+    thread.join(10.0)
+    assert answers and answers[0] is not None and answers[0].stamp_ns == 20
+    it.see(40)
+    thread, answers = it.ask(30)
+    thread.join(0.2)
+    assert thread.is_alive() and not answers, "it is at 30"
+    it.say(30)
+    thread.join(10.0)
+    assert answers and answers[0] is not None
+
+
+def test_a_wait_ends_when_the_reconstruction_takes_another_image() -> None:
+    it = Alone(skips=True)
+    it.see(10, 20)
+    it.say(10)
+    it.see(30)
+    assert it.geometry._is_at(20) and not it.geometry._is_at(30)
+    it.say(20)
+    assert it.geometry._is_at(30)
+    thread, answers = it.ask(30)
+    it.see(40, 50)
+    it.say(25)  # an image that only the reconstruction saw; the newest is another one now
+    thread.join(10.0)
+    assert answers == [None]
+
+
+def test_where_every_image_is_worked_on_each_is_waited_for() -> None:
+    it = Alone(skips=False)
+    it.see(10, 20, 30)
+    it.say(10)
+    thread, answers = it.ask(20)
+    thread.join(0.2)
+    assert thread.is_alive()
+    it.say(20)
+    thread.join(10.0)
+    assert answers and answers[0] is not None

@@ -7,6 +7,7 @@ import os
 import re
 import runpy
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -204,6 +205,35 @@ def test_environment_leaves_the_middleware_of_a_sourced_distribution_alone() -> 
 
 def test_discovery_is_left_to_the_user() -> None:
     assert not {"ROS_AUTOMATIC_DISCOVERY_RANGE", "ROS_DOMAIN_ID", "ROS_LOCALHOST_ONLY"} & set(environment.defaults({}))
+
+
+_IMAGES_COME_AND_GO = """
+import resource, sys, threading
+import numpy as np
+from ego_perception.environment import keep_freed_memory
+assert sys.argv[1] == "plain" or keep_freed_memory()
+def work():
+    for _ in range(3):
+        images = [np.ones((480, 640, 3), np.uint8) for _ in range(8)]
+        del images
+    before = resource.getrusage(resource.RUSAGE_THREAD).ru_minflt
+    for _ in range(20):
+        images = [np.ones((480, 640, 3), np.uint8) for _ in range(8)]
+        del images
+    print(resource.getrusage(resource.RUSAGE_THREAD).ru_minflt - before)
+thread = threading.Thread(target=work)
+thread.start()
+thread.join()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the C library is not glibc")
+def test_memory_of_freed_images_is_kept_for_the_next_in_every_thread() -> None:
+    plain, kept = (
+        int(subprocess.run([sys.executable, "-c", _IMAGES_COME_AND_GO, how], check=True, capture_output=True, cwd=ROOT).stdout)
+        for how in ("plain", "kept")
+    )
+    assert kept < 200 and plain > 10 * kept  # page faults
 
 
 def test_dds_profile_holds_the_largest_image_we_send() -> None:

@@ -23,7 +23,7 @@ class Snapshot:
         rgb: (H, W, 3) uint8 in full size.
         grey: (h, w) uint8 in working size.
         hole: (h, w) bool, True where the background was hidden.
-        grown: (h, w) bool, the hole with the rim from which no pixel can be interpolated.
+        grown: (h, w) bool, the hole with the rim from which no pixel can be interpolated, and what is in quarantine.
         gain: (3,) brightness of the camera when it was taken, relative to the first image.
         T_world_cam: (4, 4) pose of the camera in its world.
         world: number of the world; poses in different ones have nothing to do with each other.

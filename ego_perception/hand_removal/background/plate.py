@@ -13,8 +13,10 @@ from ego_perception.geometry import PinholeCamera, invert
 from ego_perception.hand_removal.background.agreement import Agreement, agreement, ring_around
 from ego_perception.hand_removal.background.exposure import gain_between
 from ego_perception.hand_removal.background.geometry_warp import SceneGeometry
+from ego_perception.hand_removal.background.held import held_objects
 from ego_perception.hand_removal.background.memory import Places, Snapshot, SnapshotStore, nowhere
 from ego_perception.hand_removal.background.pull_push import pull_push
+from ego_perception.hand_removal.background.quarantine import Quarantine, out_of_nowhere
 from ego_perception.hand_removal.background.recall import Recall
 from ego_perception.hand_removal.background.structure import unknown
 from ego_perception.hand_removal.background.tracker import Step, Tracker, View
@@ -29,6 +31,8 @@ _STEP_CONFIDENCE = 0.998  # every frame through which a place is carried costs t
 _RECALLED_CONFIDENCE = 0.8
 _VAGUE = 0.08  # share of the image width; a standard deviation of the place like this halves the confidence
 _ALL_HIDDEN = 0.8  # of the image; then a lost camera says nothing about the scene
+_NEIGHBOURS_PX = 5  # side of the square in which the majority says whether a pixel is known
+_NEARLY = 0.5  # of the least confidence, which those have that follow the majority
 _USUAL_FOV_Y_DEG = 55.0
 
 
@@ -78,6 +82,7 @@ class BackgroundPlate:
         self._tracker = Tracker()
         self._store = SnapshotStore(config.capacity, config.keyframes, int(config.keyframe_gap_s * 1e9))
         self._recall = Recall(self._tracker)
+        self._quarantine = Quarantine()
         self._rays: tuple[PinholeCamera, NDArray[np.float32]] | None = None
         self.reset()
 
@@ -86,6 +91,7 @@ class BackgroundPlate:
         self._store.clear()
         self._recall.clear()
         self._tracker.clear()
+        self._quarantine.clear()
         self._places: Places | None = None
         self._newest: Snapshot | None = None
         self._world, self._world_age = 0, 0
@@ -132,11 +138,18 @@ class BackgroundPlate:
             view = step.view
             gain = source.gain * gain_between(rgb, source.rgb, step.flow, view.hidden | source.hole)
         view = replace(view, brightness=float(gain.mean()))
-        places = self._carry(view, step, source, stamp_ns, is_known=found is None)
+        is_next = step is not None and found is None
+        unsure = self._quarantine.unsure(view.grown, step.index if step is not None and is_next else None, stamp_ns)
+        places = self._carry(view, unsure, step, source, stamp_ns, is_known=is_next)
+        if step is not None and is_next and source is not None:
+            hands = _any_in(hole, (view.grey.shape[1], view.grey.shape[0]))
+            strange = out_of_nowhere(hands, source.grown, step.index, (stamp_ns - source.stamp_ns) * 1e-9)
+            places.id[strange], places.stamp_ns[strange] = -1, stamp_ns
         view = self._fill_gaps(view, places, stamp_ns)
         number = 0 if before is None else before.id + 1
-        now = Snapshot(number, stamp_ns, rgb, view.grey, view.hidden, view.grown, gain, view.T_world_cam, self._world)
-        background = self._compose(now, view, hole, places, None if step is None else step.flow, is_cut=is_cut)
+        now = Snapshot(number, stamp_ns, rgb, view.grey, view.hidden, unsure, gain, view.T_world_cam, self._world)
+        covered = self._covered(now, view, hole, movers, places)
+        background = self._compose(now, view, hole, covered, places, None if step is None else step.flow, is_cut=is_cut)
         self._remember(now, view, places, background)
         return background
 
@@ -175,12 +188,14 @@ class BackgroundPlate:
         self._world, self._world_age = self._world + (self._newest is not None), 0
         return self._tracker.first(view)
 
-    def _carry(self, view: View, step: Step | None, source: Snapshot | None, stamp_ns: int, *, is_known: bool) -> Places:
-        """Places of the hidden pixels and the rim: the image before where it showed them, else what was known there."""
+    def _carry(
+        self, view: View, unsure: Mask, step: Step | None, source: Snapshot | None, stamp_ns: int, *, is_known: bool
+    ) -> Places:
+        """Places of the pixels that show nothing for sure: the image before where it did, else what was known there."""
         places = nowhere(view.hidden.shape)
         if step is None or source is None:
             return places
-        rows, cols = np.nonzero(view.grown & (step.index >= 0))
+        rows, cols = np.nonzero(unsure & (step.index >= 0))
         at, error = step.index[rows, cols], step.error[rows, cols]
         was_seen = ~source.grown.ravel()[at]
         old = self._places if is_known and self._places is not None else nowhere(view.hidden.shape)
@@ -193,7 +208,8 @@ class BackgroundPlate:
 
     def _drop_doubtful(self, places: Places, stamp_ns: int) -> None:
         too_old = stamp_ns - places.stamp_ns > self.config.max_age_s * 1e9
-        places.id[(places.confidence < self.config.min_confidence) | too_old] = -1
+        is_doubtful = (places.id != -1) & ((places.confidence < self.config.min_confidence) | too_old)
+        places.id[is_doubtful], places.stamp_ns[is_doubtful] = -1, 0
 
     def _fill_gaps(self, view: View, places: Places, stamp_ns: int) -> View:
         """Look for hidden pixels of unknown origin in one of the keyframes."""
@@ -204,18 +220,42 @@ class BackgroundPlate:
         rows, cols = np.nonzero(gap & (found.shown >= 0))
         at = found.shown[rows, cols]
         was_seen, old = ~found.keyframe.grown.ravel()[at], found.places
+        stamps = np.where(was_seen, found.keyframe.stamp_ns, old.stamp_ns.ravel()[at])
+        is_valid = stamps > places.stamp_ns[rows, cols]  # or something was taken away from there since
+        rows, cols, at, was_seen, stamps = rows[is_valid], cols[is_valid], at[is_valid], was_seen[is_valid], stamps[is_valid]
         places.id[rows, cols] = np.where(was_seen, found.keyframe.id, old.id.ravel()[at])
-        places.stamp_ns[rows, cols] = np.where(was_seen, found.keyframe.stamp_ns, old.stamp_ns.ravel()[at])
+        places.stamp_ns[rows, cols] = stamps
         places.confidence[rows, cols] = _RECALLED_CONFIDENCE * np.where(was_seen, 1, old.confidence.ravel()[at])
         self._drop_doubtful(places, stamp_ns)
         inverse = view.structure.inverse.copy()
         inverse[rows, cols] = found.inverse[rows, cols]
         return replace(view, structure=replace(view.structure, inverse=inverse))
 
+    def _covered(self, now: Snapshot, view: View, hole: Mask, movers: Mask | None, places: Places) -> Mask | None:
+        """Where held objects go on behind the hands, (h, w); forgets what is remembered of the objects themselves."""
+        if movers is None or not movers.any():
+            return None
+        size = (view.grey.shape[1], view.grey.shape[0])
+        small = _any_in(hole, size)
+        held = held_objects(_any_in(movers, size) & ~small, small)
+        rows, cols = np.nonzero((held.piece > 0) & (places.id != -1))
+        found, live, memory = self._side_by_side(now, view, places.id[rows, cols], rows, cols)
+        gone = view.hidden & held.remembered(rows[found], cols[found], live, memory)
+        places.id[gone], places.stamp_ns[gone] = -1, now.stamp_ns
+        return held.behind > 0
+
     def _compose(
-        self, now: Snapshot, view: View, hole: Mask, places: Places, flow: NDArray[np.float32] | None, *, is_cut: bool
+        self,
+        now: Snapshot,
+        view: View,
+        hole: Mask,
+        covered: Mask | None,
+        places: Places,
+        flow: NDArray[np.float32] | None,
+        *,
+        is_cut: bool,
     ) -> Background:
-        """Draw the remembered pixels into the hole, in full size."""
+        """Draw the remembered pixels into the hole, in full size; nothing where it is `covered`."""
         rgb, observed = now.rgb.copy(), np.zeros(hole.shape, np.bool_)
         confidence, age = np.ones(hole.shape, np.float32), np.zeros(hole.shape, np.float32)
         rows, cols = np.nonzero(hole)
@@ -229,7 +269,11 @@ class BackgroundPlate:
         agreed = self._agreement(now, view, places)
         if agreed is not None:
             trust = trust * agreed.trust[r, c]
-        ids = np.where(trust >= self.config.min_confidence, ids, -1)
+        if covered is not None:
+            trust = np.where(covered[r, c], 0, trust)
+        least = np.float32(self.config.min_confidence)
+        ids = np.where(_settled((ids != -1) & (trust >= least), (r, c), (h, w)) & (trust >= _NEARLY * least), ids, -1)
+        trust = np.maximum(trust, least)
         colours, found = self._store.colours(ids, (xy + 0.5) * np.array([sx, sy], np.float32) - 0.5, now.gain)
         if agreed is not None:
             colours = np.clip(colours * agreed.gain[r, c, None] + 0.5, 0, 255).astype(np.uint8)
@@ -245,7 +289,18 @@ class BackgroundPlate:
         if not known.any():
             return None
         rows, cols, nearest = ring_around(view.grown, known)
-        ids = places.id.ravel()[nearest]
+        found, live, memory = self._side_by_side(now, view, places.id.ravel()[nearest], rows, cols)
+        return agreement(view.grey.shape[:2], rows[found], cols[found], live, memory)
+
+    def _side_by_side(
+        self, now: Snapshot, view: View, ids: NDArray[np.int32], rows: NDArray[np.int64], cols: NDArray[np.int64]
+    ) -> tuple[Mask, NDArray[np.float32], NDArray[np.float32]]:
+        """What is seen at working pixels (N,) of this view, and what the snapshots of `ids` showed there.
+
+        Returns:
+            found: (N,) whether they showed anything.
+            live, memory: (M, 3) colours where they did.
+        """
         (h, w), here = view.grey.shape, np.stack([cols, rows], axis=1).astype(np.float32)
         scale = np.array([now.rgb.shape[1] / w, now.rgb.shape[0] / h], np.float32)
         at = np.rint((here + 0.5) * scale - 0.5)
@@ -253,8 +308,7 @@ class BackgroundPlate:
         memory, found = self._store.colours(ids, (xy + 0.5) * scale - 0.5, now.gain)
         found &= ((xy >= 0) & (xy <= np.array([w - 1, h - 1], np.float32))).all(axis=1)
         at = at[found].astype(np.int64)
-        live = now.rgb[at[:, 1], at[:, 0]].astype(np.float32)
-        return agreement((h, w), rows[found], cols[found], live, memory[found].astype(np.float32))
+        return found, now.rgb[at[:, 1], at[:, 0]].astype(np.float32), memory[found].astype(np.float32)
 
     def _origins(
         self, view: View, ids: NDArray[np.int32], xy: NDArray[np.float32], at: tuple[NDArray[np.int64], NDArray[np.int64]]
@@ -283,7 +337,7 @@ class BackgroundPlate:
     def _remember(self, now: Snapshot, view: View, places: Places, background: Background) -> None:
         """Keep the image; when the memory is full, draw what it still gives into one new snapshot first."""
         if self._store.is_full and self._newest is not None:
-            self._bake(now, places, background)
+            self._bake(now, view.grown, places, background)
         self._store.add(now)
         self._store.offer_keyframe(now)
         view = replace(view, filled=_filled(view, background))
@@ -292,13 +346,21 @@ class BackgroundPlate:
         self._places, self._newest = places, now
         self._world_age += 1
 
-    def _bake(self, now: Snapshot, places: Places, background: Background) -> None:
+    def _bake(self, now: Snapshot, grown: Mask, places: Places, background: Background) -> None:
         """Let the oldest places point into the plate as drawn now, so that their snapshots may go."""
         places.id[~self._store.known(places.id)] = -1
         nowhere = now.hole & (places.id == -1)
         baked = replace(now, id=-2 - now.id, rgb=background.rgb, hole=nowhere, grown=nowhere)
         self._store.replace_all(baked)
-        places.id[now.grown & (places.id != -1)] = baked.id
+        places.id[~grown] = -1  # what was known of places that a hand has just left goes: the plate shows what is there now
+        places.id[places.id != -1] = baked.id
+
+
+def _settled(is_sure: Mask, at: tuple[NDArray[np.int64], NDArray[np.int64]], shape: tuple[int, ...]) -> Mask:
+    """What most neighbours of each of (N,) pixels of the hole are, by working pixels: no specks, no pinholes."""
+    votes = np.full(shape, 255, np.uint8)
+    votes[at] = np.where(is_sure, 255, 0)
+    return np.asarray(cv2.medianBlur(votes, _NEIGHBOURS_PX)[at] > 0)
 
 
 def _any_in(mask: Mask, size: tuple[int, int]) -> Mask:

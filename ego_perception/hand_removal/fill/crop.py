@@ -20,6 +20,7 @@ AnyT = TypeVar("AnyT", bound=np.generic)
 
 _SURROUND: Final = 0.3  # of the hole's size, on each side
 _MIN_SIDE: Final = 96
+_NEVER_S: Final = 60.0  # age of what was never seen
 _CONTINUE_PX: Final = 3  # radius of the first guess where nothing was ever seen; larger ones cost time and gain nothing here
 
 
@@ -39,14 +40,18 @@ class Window:
 
     def take(self, image: NDArray[np.generic]) -> Array:
         """Cut the window out of an image and bring it to the network's size by averaging, float32."""
-        part = np.asarray(self.cut(image), np.float32)
-        return np.asarray(cv2.resize(part, self.size, interpolation=cv2.INTER_AREA), np.float32)
+        return self.shrink(self.cut(image))
 
-    def average(self, image: Image, valid: Mask) -> tuple[Array, Array]:
-        """The same over valid pixels only: the image (h, w, 3) and the share of valid pixels (h, w)."""
-        part, share = self.cut(image) * self.cut(valid)[..., None], self.take(valid)
-        total = np.asarray(cv2.resize(part.astype(np.float32), self.size, interpolation=cv2.INTER_AREA), np.float32)
-        return np.asarray(total / np.maximum(share, 1e-3)[..., None], np.float32), share
+    def shrink(self, part: NDArray[np.generic]) -> Array:
+        """Bring what was cut out to the network's size by averaging, float32."""
+        pixels = np.asarray(part, np.float32)
+        return np.asarray(cv2.resize(pixels, self.size, interpolation=cv2.INTER_AREA), np.float32)
+
+    def average(self, part: Image, valid: Mask) -> tuple[Array, Array]:
+        """The same over valid pixels only, (height, width): the image (h, w, 3) and the share of valid pixels (h, w)."""
+        # OpenCV takes a twentieth of the time that numpy takes to multiply colours by a mask.
+        masked, share = cv2.bitwise_and(part, part, mask=valid.view(np.uint8)), self.shrink(valid)
+        return np.asarray(self.shrink(masked) / np.maximum(share, 1e-3)[..., None], np.float32), share
 
 
 def window_around(hole: Mask, longest: int) -> Window | None:
@@ -78,7 +83,8 @@ def input_planes(
 
     Args:
         rgb: (H, W, 3) the image; its pixels in the hole are not used.
-        last, last_valid: output for the frame before, carried to this one, and where there is one; None at the start.
+        last, last_valid: output for the frame before, carried to this one, and where there is one, in the window only,
+            (height, width, 3) and (height, width); None at the start.
     """
     if last is None or last_valid is None:
         before = np.zeros((LAST_PLANES, *window.size[::-1]), np.float32)
@@ -90,10 +96,12 @@ def input_planes(
 def scene_planes(rgb: Image, hole: Mask, background: Background, window: Window) -> Array:
     """The input planes that do not depend on earlier outputs, (10, h, w); see `input_planes`."""
     # Colours are averaged over visible pixels only, so that nothing of a hand bleeds into the rim.
-    visible, outside = window.average(rgb, ~hole)
-    remembered, seen = window.average(background.rgb, background.observed | ~hole)
+    live = ~window.cut(hole)
+    visible, outside = window.average(window.cut(rgb), live)
+    remembered, seen = window.average(window.cut(background.rgb), window.cut(background.observed) | live)
     known = seen > 0.5
-    age = window.take(np.nan_to_num(background.age_s, nan=60.0))
+    age_s = window.cut(background.age_s)
+    age = window.shrink(np.where(np.isnan(age_s), np.float32(_NEVER_S), age_s))
     planes = [
         *np.moveaxis((visible / 127.5 - 1) * (outside > 0.5)[..., None], -1, 0),
         *np.moveaxis(_continued(remembered, known) / 127.5 - 1, -1, 0),
@@ -106,7 +114,7 @@ def scene_planes(rgb: Image, hole: Mask, background: Background, window: Window)
 
 
 def last_planes(last: Image, valid: Mask, window: Window) -> Array:
-    """The planes of the last output, carried to this frame, and of where there is one, (4, h, w)."""
+    """The planes of the last output, carried to this frame, and of where there is one, (4, h, w); see `input_planes`."""
     previous, share = window.average(last, valid)
     colours = np.moveaxis((previous / 127.5 - 1) * (share > 0.5)[..., None], -1, 0)
     return np.concatenate([colours, share[None]]).astype(np.float32)

@@ -33,7 +33,7 @@ _log = logging.getLogger(__name__)
 
 SIDE: Final = 160
 SCENE_PLANES: Final = PLANES - LAST_PLANES
-_FORMAT: Final = 4  # raise when `samples_of` or the background's memory changes what windows hold
+_FORMAT: Final = 5  # raise when `samples_of` or the background's memory changes what windows hold
 _MIN_HOLE: Final = 0.005  # of the image; smaller ones teach nothing
 _FLOW_STEP: Final = 64.0  # flow is stored in this part of a pixel of the window
 _NOWHERE: Final = 32767  # stored flow that leads out of every window

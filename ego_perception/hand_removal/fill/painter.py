@@ -26,7 +26,7 @@ class PainterConfig:
     """How the fill network is used."""
 
     longest_px: int = param(
-        256, "Longer side of the window around the hole at most, as the network sees it.", unit="px", ge=64, le=1024
+        160, "Longer side of the window around the hole at most, as the network sees it.", unit="px", ge=64, le=1024
     )
     min_trust: float = param(0.6, "The network's trust from which a remembered pixel counts as seen.", ge=0.0, le=1.0)
     persistence: float = param(
@@ -44,7 +44,7 @@ class Painted(NamedTuple):
 
 
 class _Carried(NamedTuple):
-    """The last image moved with the background (H, W, 3), where that is inside it, and where it was made up (H, W)."""
+    """The last image in a window, moved with the background, where that is inside it, and where it was made up."""
 
     image: Image
     inside: Mask
@@ -70,18 +70,18 @@ class Painter:
 
     def paint(self, rgb: Image, hole: Mask, background: Background) -> Painted | None:
         """Finish an image; None where the network's numbers are not finite."""
-        provenance = np.where(hole, np.uint8(Provenance.GENERATED), np.uint8(Provenance.LIVE))
+        provenance = hole.astype(np.uint8) * np.uint8(Provenance.GENERATED)
         confidence, age, image = background.confidence.copy(), background.age_s.copy(), background.rgb.copy()
         window = window_around(hole, self.config.longest_px)
         if window is not None:
-            last = self._carried(background, hole.shape)
+            last = self._carried(background, hole.shape, window)
             before, valid = (None, None) if last is None else (last.image, last.inside)
             planes = input_planes(rgb, hole, background, before, valid, window)
             painted, gate = self._filler.paint(planes)
             if not (np.isfinite(painted).all() and np.isfinite(gate).all()):
                 return None
             self._blend(image, hole, background, window, painted, gate, (provenance, confidence, age))
-            self._calm(image, provenance, last)
+            self._calm(window.cut(image), window.cut(provenance), last)
         self._last, self._last_made = image, provenance == Provenance.GENERATED
         return Painted(image, provenance, confidence, age)
 
@@ -96,38 +96,40 @@ class Painter:
         maps: tuple[Image, NDArray[np.float32], NDArray[np.float32]],
     ) -> None:
         """Write the hole of the window in full size; remembered pixels keep their sharpness."""
-        size = (window.width, window.height)
-        colour = cv2.resize(painted.transpose(1, 2, 0), size, interpolation=cv2.INTER_LINEAR) * 127.5 + 127.5
+        size, inside = (window.width, window.height), window.cut(hole)
+        colour = cv2.resize(painted.transpose(1, 2, 0) * 127.5 + 127.5, size, interpolation=cv2.INTER_LINEAR)
         trust = cv2.resize(gate, size, interpolation=cv2.INTER_LINEAR) * window.cut(background.observed)
-        inside = window.cut(hole)
-        mixed = trust[..., None] * window.cut(background.rgb) + (1 - trust[..., None]) * colour
-        part = window.cut(image)
-        part[inside] = np.clip(mixed[inside] + 0.5, 0, 255).astype(np.uint8)
+        change = cv2.subtract(window.cut(background.rgb), colour, dtype=cv2.CV_32F)
+        mixed = cv2.add(colour, cv2.multiply(change, cv2.merge([trust] * 3)), dtype=cv2.CV_8U)
+        cv2.copyTo(mixed, inside.view(np.uint8), window.cut(image))
         provenance, confidence, age = window.cut(maps[0]), window.cut(maps[1]), window.cut(maps[2])
         is_seen = inside & (trust >= self.config.min_trust)
         is_made = inside & ~is_seen
         provenance[is_seen] = Provenance.OBSERVED
-        confidence[is_seen] *= trust[is_seen]
-        confidence[is_made], age[is_made] = _PAINTED_CONFIDENCE, np.nan
+        cv2.copyTo(confidence * trust, is_seen.view(np.uint8), confidence)
+        np.copyto(confidence, np.float32(_PAINTED_CONFIDENCE), where=is_made)
+        np.copyto(age, np.float32(np.nan), where=is_made)
 
-    def _calm(self, image: Image, provenance: Image, last: _Carried | None) -> None:
-        """Hold on to what was made up before where it is made up again."""
+    def _calm(self, part: Image, provenance: Image, last: _Carried | None) -> None:
+        """Hold on to what was made up before where it is made up again, in the window."""
         if last is None or self.config.persistence == 0:
             return
         again = (provenance == Provenance.GENERATED) & last.made & last.inside
         share = self.config.persistence
-        image[again] = np.round(share * last.image[again].astype(np.float32) + (1 - share) * image[again])
+        cv2.copyTo(cv2.addWeighted(last.image, share, part, 1 - share, 0), again.view(np.uint8), part)
 
-    def _carried(self, background: Background, shape: tuple[int, ...]) -> _Carried | None:
+    def _carried(self, background: Background, shape: tuple[int, ...], window: Window) -> _Carried | None:
         """The last image where its background is now; None where there is none or nobody knows."""
         if self._last is None or self._last_made is None or background.flow is None or self._last.shape[:2] != shape:
             return None
         height, width = shape[:2]
-        scale = np.array([width / background.flow.shape[1], height / background.flow.shape[0]], np.float32)
-        flow = cv2.resize(background.flow, (width, height), interpolation=cv2.INTER_LINEAR) * scale
-        x = flow[..., 0] + np.arange(width, dtype=np.float32)
-        y = flow[..., 1] + np.arange(height, dtype=np.float32)[:, None]
+        full = cv2.resize(background.flow, (width, height), interpolation=cv2.INTER_LINEAR)
+        flow = window.cut(np.asarray(full, np.float32))
+        x = flow[..., 0] * np.float32(width / background.flow.shape[1])
+        y = flow[..., 1] * np.float32(height / background.flow.shape[0])
+        x += np.arange(window.x, window.x + window.width, dtype=np.float32)
+        y += np.arange(window.y, window.y + window.height, dtype=np.float32)[:, None]
         moved = cv2.remap(self._last, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        made = cv2.remap(self._last_made.astype(np.uint8), x, y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT) > 0
+        made = cv2.remap(self._last_made.view(np.uint8), x, y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT)
         inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
-        return _Carried(np.asarray(moved, np.uint8), inside, np.asarray(made))
+        return _Carried(np.asarray(moved, np.uint8), inside, np.asarray(made, np.uint8).view(np.bool_))

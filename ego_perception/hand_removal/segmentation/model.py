@@ -1,7 +1,7 @@
 """The network: a residual encoder with a light decoder to half resolution.
 
-It sees the image and the mask of the frame before, carried along by the background's motion, or zeros where there is none:
-hands move little between frames, and what is cut off by the border or blurred is easier to hold than to find.
+It sees the image and how likely each pixel was a hand in the frame before, or zeros where there is none: hands move little
+between frames, and what is cut off by the border or blurred is easier to hold than to find.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ class HandSegmenterNetwork:
         """Look at an (H, W, 3) RGB image.
 
         Args:
-            before: (h, w) mask of the frame before in 0..1, carried to this frame, any size; None where there is none.
+            before: (h, w) how likely a hand was in the frame before, 0..1, any size; None where there is none.
 
         Returns:
             Probabilities (6, h, w) of the classes in `HandClass`, at the network's size.

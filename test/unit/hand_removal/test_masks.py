@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ego_perception.data.hand_removal import HandLabel
-from ego_perception.hand_removal.masks import MaskConfig, hole_of, labels_of, without_specks
+from ego_perception.hand_removal.masks import MaskConfig, hand_probability, hole_of, labels_of, without_specks
 from ego_perception.hand_removal.segmentation.sizes import HandClass
 
 H, W = 48, 64
@@ -42,11 +42,21 @@ def test_hand_and_arm_add_up_and_what_was_a_hand_stays_one_longer() -> None:
     both = probability(HandClass.LEFT_HAND, 0.25, BOX)
     both[(HandClass.LEFT_ARM, *BOX)], both[(HandClass.NONE, *BOX)] = 0.2, 0.55
     assert (labels_of(both, None, MaskConfig())[BOX] == HandLabel.LEFT).all()
-    weak, before = probability(HandClass.RIGHT_HAND, 0.3, BOX), np.zeros((H, W), np.float32)
+    weak, before = probability(HandClass.RIGHT_HAND, 0.35, BOX), np.zeros((H, W), np.float32)
     before[:, :30] = 1
     assert not labels_of(weak, None, MaskConfig()).any()
     labels = labels_of(weak, before, MaskConfig())
     assert (labels[10:30, 20:30] == HandLabel.RIGHT).all() and not labels[:, 30:].any()
+
+
+def test_doubt_is_handed_on_as_doubt() -> None:
+    both = probability(HandClass.LEFT_HAND, 0.25, BOX)
+    both[(HandClass.RIGHT_ARM, *BOX)] = 0.2
+    handed_on = hand_probability(both)
+    np.testing.assert_allclose(handed_on[BOX], 0.45)
+    assert handed_on.dtype == np.float32 and handed_on.shape == (H, W) and handed_on[0, 0] < 0.1
+    weak = probability(HandClass.LEFT_HAND, 0.35, BOX)
+    assert not labels_of(weak, handed_on, MaskConfig()).any(), "what was doubtful is not held on to"
 
 
 def test_specks_go_and_pieces_stay() -> None:

@@ -65,8 +65,8 @@ def shows_skin(estimate: HandRemovalEstimate) -> bool:
 
 def test_hands_go_and_the_rest_stays_to_the_bit() -> None:
     remover = estimator(Sees())
-    for k in range(6):
-        out = remover.push(frame(k, 20 + 15 * k))
+    for k in range(14):
+        out = remover.push(frame(k, 20 + 6 * k))
         assert out.image is not None and out.provenance is not None and not shows_skin(out)
         live = out.provenance == Provenance.LIVE
         assert np.array_equal(out.image[live], out.frame.rgb[live])

@@ -32,13 +32,12 @@ def shaded() -> np.ndarray:
 def seen_then_hidden(later: np.ndarray) -> Background:
     """The table seen for a while, then hidden by a hand while it turns into `later`."""
     plate = BackgroundPlate(BackgroundConfig())
-    elsewhere = (COLS - 30) ** 2 + (ROWS - 40) ** 2 < 15**2
-    for k in range(3):
-        plate.push(TABLE, elsewhere, k * 50_000_000)
+    for k in range(15):
+        plate.push(TABLE, (COLS + 50 - 14 * k) ** 2 + (ROWS - 120) ** 2 < 35**2, k * 50_000_000)
     for k in range(1, 9):
         rgb = np.asarray(cv2.addWeighted(TABLE, 1 - k / 8, later, k / 8, 0), np.uint8)
         rgb[HOLE] = (250, 20, 250)
-        background = plate.push(rgb, HOLE, (2 + k) * 50_000_000)
+        background = plate.push(rgb, HOLE, (14 + k) * 50_000_000)
     return background
 
 

@@ -1,0 +1,112 @@
+"""Held objects and the memory: their hidden part is no background, and what they leave behind is forgotten."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from ego_perception.hand_removal.background.held import held_objects
+from ego_perception.hand_removal.background.plate import Background, BackgroundConfig, BackgroundPlate
+
+W, H = 320, 240
+STEP_NS = 50_000_000
+ROWS, COLS = np.mgrid[:H, :W]
+BOX = (240, 240, 20)
+
+
+def disc(x: float, y: float, radius: float) -> np.ndarray:
+    return np.asarray((COLS - x) ** 2 + (ROWS - y) ** 2 < radius**2)
+
+
+def table() -> np.ndarray:
+    noise = np.random.default_rng(0).normal(size=(H, W, 3)).astype(np.float32)
+    smooth = cv2.GaussianBlur(noise, (0, 0), 2.5)
+    return cv2.normalize(smooth, None, 30, 190, cv2.NORM_MINMAX).astype(np.uint8)  # type: ignore[call-overload, no-any-return]
+
+
+TABLE = table()
+CUP, HAND = disc(150, 120, 30), disc(175, 120, 25)
+
+
+def test_an_object_goes_on_behind_the_hand_about_as_far_as_it_is_large() -> None:
+    held = held_objects(CUP & ~HAND, HAND)
+    assert not (held.behind[~HAND] > 0).any() and not (held.piece[HAND] > 0).any()
+    inside, beyond = CUP & HAND & disc(150, 120, 20), HAND & ~disc(150, 120, 45)
+    assert (held.behind[inside] == held.piece[120, 135]).mean() > 0.5
+    assert not (held.behind[beyond] > 0).any()
+
+
+@pytest.mark.parametrize("movers", [disc(60, 60, 20), disc(150, 120, 1), np.zeros((H, W), bool)])
+def test_what_is_far_from_the_hand_or_tiny_hides_nothing(movers: np.ndarray) -> None:
+    assert not held_objects(movers & ~HAND, HAND).behind.any()
+
+
+def test_two_objects_are_told_apart() -> None:
+    held = held_objects((disc(146, 120, 16) | disc(212, 120, 21)) & ~HAND, HAND)
+    assert held.piece.max() == 2
+    assert held.behind[120, 152] == held.piece[120, 140] and held.behind[120, 198] == held.piece[120, 215]
+
+
+def test_fingers_divide_an_object_and_it_goes_on_under_them() -> None:
+    fingers = CUP & (COLS > 144) & (COLS < 152)
+    held = held_objects(CUP & ~fingers, fingers)
+    assert held.piece.max() == 1 and (held.behind[fingers] == 1).all()
+
+
+def remembered(memory: np.ndarray) -> np.ndarray:
+    live = np.where(CUP[..., None], BOX, TABLE).astype(np.uint8)
+    held = held_objects(CUP & ~HAND, HAND)
+    at = np.nonzero(held.piece)
+    return held.remembered(*at, live[at], memory[at])
+
+
+def test_an_object_that_is_remembered_where_it_is_goes_with_its_hidden_part() -> None:
+    at_rest = np.where(CUP[..., None], BOX, TABLE).astype(np.uint8)
+    gone = remembered(at_rest)
+    assert gone[CUP & ~HAND].all() and gone[120, 155] and not gone[120, 195]
+
+
+def test_background_over_which_an_object_has_moved_is_kept() -> None:
+    assert not remembered(TABLE).any()
+
+
+def test_a_few_pixels_of_the_same_colour_are_no_evidence() -> None:
+    speckled = TABLE.copy()
+    speckled[::9, ::9] = BOX
+    assert not remembered(speckled).any()
+
+
+def taken_away(movers_known: bool) -> tuple[Background, np.ndarray, np.ndarray]:
+    """A box that lay there for a while is pulled to the right from under a hand that came from above and stays."""
+    plate = BackgroundPlate(BackgroundConfig(keyframe_gap_s=0.1))
+    for k in range(24):
+        box = np.zeros((H, W), bool)
+        left = 120 + 7 * max(0, k - 14)
+        box[100:140, left : left + 60] = True
+        clean = np.where(box[..., None], BOX, TABLE).astype(np.uint8)
+        hand = disc(150, min(-20 + 12 * k, 120), 22)
+        rgb = np.where(hand[..., None], 250, clean).astype(np.uint8)
+        movers = box & ~hand if movers_known and k >= 10 else None
+        background = plate.push(rgb, hand, k * STEP_NS, movers=movers)
+    return background, clean, hand
+
+
+def test_an_object_that_was_taken_away_does_not_come_back_where_it_was() -> None:
+    shown = []
+    for movers_known in (False, True):
+        background, clean, hand = taken_away(movers_known)
+        is_box = (np.abs(background.rgb.astype(int) - BOX).max(axis=-1) < 40) & background.observed
+        shown.append(int((is_box & hand & (np.abs(clean.astype(int) - BOX).max(axis=-1) > 60)).sum()))
+    assert shown[0] > 300 and shown[1] == 0
+
+
+def test_the_hidden_part_of_an_object_is_not_painted_with_what_was_there_before() -> None:
+    plate = BackgroundPlate(BackgroundConfig())
+    for k in range(12):
+        x = 60 + 10 * k
+        cup, hand = disc(x, 120, 26), disc(x - 18, 120, 22)
+        clean = np.where(cup[..., None], BOX, TABLE).astype(np.uint8)
+        rgb = np.where(hand[..., None], 250, clean).astype(np.uint8)
+        background = plate.push(rgb, hand, k * STEP_NS, movers=cup & ~hand)
+    assert not background.observed[disc(x, 120, 18) & disc(x - 18, 120, 20)].any()
