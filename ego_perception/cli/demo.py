@@ -34,7 +34,7 @@ def demo(
     out: Annotated[Path, typer.Option("--out", "-o", help="Result folder; replaces an earlier demo.")] = Path("out/demo"),
     seconds: Annotated[float, typer.Option(min=1.0, help="Length of the recording.")] = 10.0,
     seed: Annotated[int, typer.Option(help="Room and walk of EgoSim.")] = 10500,
-    hands: Annotated[bool, typer.Option("--hand-removal/--no-hand-removal", help="Also remove the wearer's hands.")] = False,
+    hands: Annotated[bool, typer.Option("--hand-removal/--no-hand-removal", help="Also remove the wearer's hands.")] = True,
     view: Annotated[bool, typer.Option("--view/--no-view", help="Serve the viewer at the end.")] = True,
     port: Annotated[int, typer.Option(help="Port of the viewer.")] = 8080,
 ) -> None:
