@@ -3,8 +3,8 @@
     ros2 launch ego_perception full.launch.py image:=/camera/image_raw camera_info:=/camera/camera_info
     ros2 launch ego_perception full.launch.py sim:=true
 
-`one_process:=true` runs the nodes in one supervised process in place of one each. With `hand_removal:=false` the
-wearer's hands stay, also in the map.
+`one_process:=true` runs the nodes in one supervised process in place of one each. With `hand_removal:=true` the hands
+are removed as well, and the reconstruction leaves them out.
 """
 
 from launch import LaunchDescription
@@ -27,7 +27,7 @@ ARGUMENTS = {
     "image": ("image", "Image topic."),
     "camera_info": ("camera_info", "Calibration topic of the camera."),
     "transport": ("raw", "raw or compressed."),
-    "hand_removal": ("true", "Remove the wearer's hands, and leave them out of the map."),
+    "hand_removal": ("false", "Remove the wearer's hands; off because the shipped segmenter misses hands in real video."),
     "one_process": ("false", "Run the nodes in one process."),
     "sim": ("false", "Start the simulated camera."),
     "viz": ("false", "Open RViz."),

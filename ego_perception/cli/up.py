@@ -31,7 +31,7 @@ NODES: Final[dict[str, str]] = {
     "viewer": "ViewerNode",
 }
 """Class of each node, in the module `ego_perception.nodes.<name>_node`."""
-DEFAULT_NODES: Final = ("reconstruction", "hand_removal", "viewer")
+DEFAULT_NODES: Final = ("reconstruction", "viewer")
 _FOREIGN: Final = ("use_sim_time", "qos_overrides.")
 
 
