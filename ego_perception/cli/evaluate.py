@@ -122,7 +122,7 @@ def _score(
     if vidm is not None:
         drawn = MaskScores()
         for image, truth in drawn_masks(vidm):
-            drawn.add(find(image, segmenter, None)[0], truth)
+            drawn.add(find(image, segmenter, None), truth)
         rows["real"] = drawn.row()
     return removal, rows
 
@@ -156,14 +156,16 @@ def _write_tables(
     names: dict[str, str],
     looks: dict[str, dict[str, dict[str, float]]],
 ) -> None:
+    from ego_perception.hand_removal.mask_scores import MASK_HEADINGS
     from ego_perception.hand_removal.removal_scores import markdown
 
     parts = ["# Hand removal", "", "; ".join(f"{part}: {name}" for part, name in names.items()), ""]
     parts += [markdown(f"In the hole, {title}", scores) for title, scores in removal.items()]
     parts += [f"## How alike pictures look, {title}\n\n{_looks(rows)}" for title, rows in looks.items()]
     if masks:
-        parts += ["## Masks of hands and arms", "", "| images | IoU | recall |", "|---|---:|---:|"]
-        parts += [f"| {name} | {row['iou']:.3f} | {row['recall']:.3f} |" for name, row in masks.items()]
+        parts += ["## Masks of hands and arms", "", "| " + " | ".join(("images", *MASK_HEADINGS.values())) + " |"]
+        parts += ["|---" + "|---:" * len(MASK_HEADINGS) + "|"]
+        parts += [f"| {name} | " + " | ".join(f"{row[key]:.3f}" for key in MASK_HEADINGS) + " |" for name, row in masks.items()]
     _write_text(path, "\n".join(parts) + "\n")
 
 

@@ -54,6 +54,7 @@ class HandRemovalEstimate:
         confidence: (H, W) float32 in 0..1, 1 where LIVE; None while WITHHELD.
         age_s: (H, W) float32 seconds since a pixel was seen, 0 where LIVE, NaN where it never was; None while WITHHELD.
         model_id: name and version of what made the GENERATED pixels; empty where there are none.
+        expected_miss: share of the image in which hands are to be expected that are not in `hand_mask`, 0..1.
     """
 
     frame: Frame
@@ -65,3 +66,4 @@ class HandRemovalEstimate:
     confidence: NDArray[np.float32] | None = field(default=None, repr=False)
     age_s: NDArray[np.float32] | None = field(default=None, repr=False)
     model_id: str = ""
+    expected_miss: float = 0.0

@@ -85,7 +85,7 @@ def build_remover(
     segmenter, painter = None, None
     if config.mask_source != "frame":
         files.append(_path(models.segmenter, SEGMENTATION))
-        segmenter = CheckedSegmenter(load_segmenter(files[-1], **where))
+        segmenter = CheckedSegmenter(load_segmenter(files[-1], looks=config.masks.looks, **where))
         segmenter.predict(np.zeros(_WARM_UP_SIZE, np.uint8))
         names.append(segmenter.name)
     if backend == "compact":
@@ -105,7 +105,7 @@ def build_remover(
         files.append(diffusion_path(models))
         names.append(refiner.name)
         estimator = RefinedEstimator(estimator, refiner)
-    guarded = RemovalGuard(estimator, remove_held_object=config.masks.remove_held_object)
+    guarded = RemovalGuard(estimator, config.masks)
     return RemovalParts(guarded, tuple(names), {path.name: sha256_of(path) for path in files})
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final, Protocol
 
 import cv2
@@ -21,7 +22,7 @@ from ego_perception.errors import EgoPerceptionError
 from ego_perception.hand_removal.background.geometry_warp import SceneGeometry
 from ego_perception.hand_removal.background.plate import Background, BackgroundConfig, BackgroundPlate
 from ego_perception.hand_removal.fill.painter import Painter, PainterConfig
-from ego_perception.hand_removal.masks import MaskConfig, hand_probability, hole_of, labels_of
+from ego_perception.hand_removal.masks import MaskConfig, doubt_of, hand_probability, hole_of, labels_of
 from ego_perception.hand_removal.relay import GeometryGiver, MaskListener
 from ego_perception.parameters import group, param
 
@@ -75,6 +76,7 @@ class HandRemovalEstimator:
         """Forget everything that was seen; weights stay loaded."""
         self._plate.reset()
         self._before: NDArray[np.float32] | None = None
+        self._seen: NDArray[np.float32] | None = None
         if self._painter is not None:
             self._painter.reset()
 
@@ -99,11 +101,14 @@ class HandRemovalEstimator:
             self.on_mask(frame, full_labels)
         if hole.mean() > _MAX_HOLE:
             return self._withhold(frame, f"hands cover {hole.mean():.0%} of the image", full_labels)
-        held = (full_labels == HandLabel.HELD_OBJECT) & ~hole
-        if geometry is None and self.geometry_of is not None:
-            geometry = self.geometry_of(frame)
-        background = self._plate.push(frame.rgb, hole, frame.stamp_ns, camera=frame.camera, movers=held, geometry=geometry)
-        return self._compose(frame, full_labels, hole, background)
+        movers = (full_labels == HandLabel.HELD_OBJECT) & ~hole
+        miss, doubtful = (0.0, None) if self._seen is None else doubt_of(self._seen, hole, self.config.masks)
+        # Who is asked for geometry may wait for it: the memory does so once it can do no more without.
+        given = partial(self.geometry_of, frame) if geometry is None and self.geometry_of is not None else geometry
+        background = self._plate.push(
+            frame.rgb, hole, frame.stamp_ns, camera=frame.camera, movers=movers, doubtful=doubtful, geometry=given
+        )
+        return replace(self._compose(frame, full_labels, hole, background), expected_miss=miss)
 
     def _labels(self, frame: Frame) -> NDArray[np.uint8]:
         """(h, w) `HandLabel` values.
@@ -111,7 +116,7 @@ class HandRemovalEstimator:
         Raises:
             EgoPerceptionError: there is no mask, or it cannot be trusted.
         """
-        source = self.config.mask_source
+        source, self._seen = self.config.mask_source, None
         if source != "builtin" and frame.hands is not None:
             return frame.hands
         if source != "builtin" and frame.ignore is not None:
@@ -125,7 +130,7 @@ class HandRemovalEstimator:
             self._before = None
             raise _NoMaskError("the segmenter gave numbers that are not finite")
         labels = labels_of(probability, self._before, self.config.masks)
-        self._before = hand_probability(probability)
+        self._before = self._seen = hand_probability(probability)
         return labels
 
     def _withhold(self, frame: Frame, reason: str, labels: NDArray[np.uint8] | None = None) -> HandRemovalEstimate:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,7 +17,7 @@ from ego_perception.hand_removal.background.plate import Background, BackgroundC
 from ego_perception.hand_removal.baselines import forgetful, navier_stokes, propagation_and_telea, telea
 from ego_perception.hand_removal.estimator import Segmenter
 from ego_perception.hand_removal.fill.painter import Painted, Painter
-from ego_perception.hand_removal.masks import MaskConfig, hand_probability, hole_of, labels_of
+from ego_perception.hand_removal.mask_scores import FoundHands, find
 from ego_perception.hand_removal.metrics import background_flow, flicker, moved
 from ego_perception.hand_removal.removal_scores import MethodScore, RemovalScores
 from ego_perception.hand_removal.true_masks import true_hole, true_labels
@@ -77,25 +76,30 @@ def score_clip(
     Raises:
         SourceError: a frame lacks the truth that is needed, or the weights are unusable.
     """
-    plate, guided, masks = BackgroundPlate(BackgroundConfig()), BackgroundPlate(BackgroundConfig()), _Masks(segmenter)
+    plate, guided = BackgroundPlate(BackgroundConfig()), BackgroundPlate(BackgroundConfig())
     for painter in painters or ():
         painter.reset()
     seen_before: SeenBefore | None = None
     last: _Scored | None = None
+    found: FoundHands | None = None
     for frame in frames:
         truth, camera = _checked(frame)
         assert truth.clean_depth is not None and truth.T_world_cam is not None and truth.clean_shadowed is not None
         seen_before = seen_before or SeenBefore(camera)
         true = true_hole(truth, frame.size)
-        removed, held = masks.find(frame.rgb) or (true, true_labels(truth) == HandLabel.HELD_OBJECT)
+        if segmenter is not None:
+            found = find(frame.rgb, segmenter, None if found is None else found.probability)
+        removed = true if found is None else found.hole
+        movers = (true_labels(truth) == HandLabel.HELD_OBJECT) & ~true if found is None else found.held
+        doubtful = None if found is None else found.doubt.where
         hole = removed | true
         seen = seen_before.add(truth.clean_depth, hole, truth.T_world_cam)
-        movers = held & ~removed
-        background = plate.push(frame.rgb, removed, frame.stamp_ns, camera=camera, movers=movers)
+        shown: dict[str, Any] = {"camera": camera, "movers": movers, "doubtful": doubtful}
+        background = plate.push(frame.rgb, removed, frame.stamp_ns, **shown)
         outputs, marked = _outputs(frame.rgb, removed, background, painters)
         if painters is not None and truth.depth is not None:
             geometry = SceneGeometry(frame.stamp_ns, truth.depth, truth.T_world_cam, camera)
-            known = guided.push(frame.rgb, removed, frame.stamp_ns, camera=camera, movers=movers, geometry=geometry)
+            known = guided.push(frame.rgb, removed, frame.stamp_ns, **shown, geometry=geometry)
             outputs[GUIDED] = _painted(painters.guided, frame.rgb, removed, known).image
         scores.add_provenance(marked, hole, seen)
         for name, image in outputs.items():
@@ -106,24 +110,6 @@ def score_clip(
         if last is not None:
             _add_flicker(scores, now, last, camera)
         last = now
-
-
-class _Masks:
-    """What the segmenter wants removed and what it says is held, frame after frame, as the estimator decides it."""
-
-    def __init__(self, segmenter: Segmenter | None) -> None:
-        self._segmenter = segmenter
-        self._before: NDArray[np.float32] | None = None
-
-    def find(self, rgb: Image) -> tuple[Mask, Mask] | None:
-        if self._segmenter is None:
-            return None
-        probability = self._segmenter.predict(rgb, self._before)
-        labels = labels_of(probability, self._before, MaskConfig())
-        self._before = hand_probability(probability)
-        size = (rgb.shape[1], rgb.shape[0])
-        full = np.asarray(cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST), np.uint8)
-        return hole_of(labels, size, MaskConfig()), full == HandLabel.HELD_OBJECT
 
 
 def _outputs(rgb: Image, hole: Mask, background: Background, painters: Painters | None) -> tuple[dict[str, Image], Mask]:

@@ -20,6 +20,7 @@ from ego_perception.data import Frame
 from ego_perception.data.hand_removal import HandLabel, HandRemovalEstimate, Provenance, RemovalState
 from ego_perception.errors import FrameError
 from ego_perception.hand_removal.estimator import Segmenter
+from ego_perception.hand_removal.masks import MaskConfig
 from ego_perception.hand_removal.relay import Relay
 from ego_perception.hand_removal.segmentation.sizes import HandClass
 from ego_perception.runtime import Estimator
@@ -63,13 +64,13 @@ class RemovalGuard(Relay):
 
     Args:
         estimator: the one that works.
-        remove_held_object: held objects, too, must be gone.
+        masks: what must be gone, and how many hands may be expected besides.
     """
 
-    def __init__(self, estimator: Estimator[HandRemovalEstimate], *, remove_held_object: bool = False) -> None:
+    def __init__(self, estimator: Estimator[HandRemovalEstimate], masks: MaskConfig | None = None) -> None:
         super().__init__(estimator)
         self._estimator = estimator
-        self._remove_held_object = remove_held_object
+        self._masks = masks or MaskConfig()
         self._mask: NDArray[np.uint8] | None = None
         self.busy_since_s: float | None = None
         """`time.monotonic()` at which the frame in work was begun, None between frames."""
@@ -99,8 +100,11 @@ class RemovalGuard(Relay):
             return self._withheld(frame, "hand removal gave nothing for this frame")
         if estimate.state is RemovalState.WITHHELD:
             return replace(estimate, image=None, provenance=None, confidence=None, age_s=None)
-        problem = problem_of(frame, estimate, remove_held_object=self._remove_held_object)
-        return estimate if not problem else self._withheld(frame, problem)
+        if problem := problem_of(frame, estimate, self._masks):
+            return self._withheld(frame, problem)
+        if estimate.expected_miss < self._masks.doubtful_miss:
+            return estimate
+        return replace(estimate, state=RemovalState.DEGRADED, reason=_miss_reason(estimate))
 
     def pass_mask(self, frame: Frame, labels: NDArray[np.uint8]) -> None:
         """Tell whoever listens; whatever happens to the image then, its estimate has this mask."""
@@ -118,8 +122,9 @@ class RemovalGuard(Relay):
             _log.warning("hand removal cannot be reset: %s", error)
 
 
-def problem_of(frame: Frame, estimate: HandRemovalEstimate, *, remove_held_object: bool = False) -> str:
+def problem_of(frame: Frame, estimate: HandRemovalEstimate, masks: MaskConfig | None = None) -> str:
     """Why an estimate must not be shown, or an empty text."""
+    masks = masks or MaskConfig()
     width, height = frame.size
     if estimate.frame.stamp_ns != frame.stamp_ns:
         return f"the hand-free image is of the frame at {estimate.frame.stamp_ns} ns, not of this one"
@@ -137,7 +142,13 @@ def problem_of(frame: Frame, estimate: HandRemovalEstimate, *, remove_held_objec
             return f"the {name} is {array.dtype} {array.shape}; the image is {width}x{height}"
     if not np.isfinite(estimate.confidence).all():
         return "the confidence is not finite"
-    return _problem_of_pixels(frame.rgb, image, mask, provenance, remove_held_object=remove_held_object)
+    if not estimate.expected_miss < masks.withheld_miss:
+        return _miss_reason(estimate)
+    return _problem_of_pixels(frame.rgb, image, mask, provenance, remove_held_object=masks.remove_held_object)
+
+
+def _miss_reason(estimate: HandRemovalEstimate) -> str:
+    return f"hands may have been missed: {estimate.expected_miss:.1%} of the image is expected to show more of them"
 
 
 def _problem_of_pixels(

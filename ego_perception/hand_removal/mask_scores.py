@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Final, NamedTuple
 
 import cv2
 import numpy as np
@@ -13,7 +14,7 @@ from ego_perception.data import Frame
 from ego_perception.data.hand_removal import HandLabel
 from ego_perception.errors import SourceError
 from ego_perception.hand_removal.estimator import Segmenter
-from ego_perception.hand_removal.masks import MaskConfig, hand_probability, labels_of
+from ego_perception.hand_removal.masks import Doubt, MaskConfig, doubt_of, hand_probability, hole_of, labels_of
 from ego_perception.hand_removal.segmentation.data import hand_classes
 from ego_perception.hand_removal.segmentation.sizes import HandClass
 
@@ -21,22 +22,57 @@ Image = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 
 
+MASK_HEADINGS: Final = {
+    "iou": "IoU",
+    "recall": "recall",
+    "bad": "images with hands left in",
+    "bad_clean": "of these, called clean",
+    "good": "images without",
+    "good_doubted": "of these, doubted",
+}
+"""Columns of the tables by the keys of `MaskScores.row`."""
+
+_MISSED: Final = 0.005  # share of the image; an image with more of a hand left in is bad
+_COMPLETE: Final = 0.001  # the same; one with less is good
+
+
 class MaskScores:
-    """Overlap of found and true hands with their arms, pooled over pixels."""
+    """Overlap of found and true hands with their arms, pooled over pixels, and whether images with missed hands are told."""
 
     def __init__(self) -> None:
         self.both, self.either, self.truth, self.frames = 0, 0, 0, 0
+        self.bad, self.bad_clean, self.good, self.good_doubted = 0, 0, 0, 0
 
-    def add(self, found: Mask, truth: Mask) -> None:
+    def add(self, found: FoundHands, truth: Mask) -> None:
         """Take one image."""
-        self.both += int((found & truth).sum())
-        self.either += int((found | truth).sum())
+        self.both += int((found.hands & truth).sum())
+        self.either += int((found.hands | truth).sum())
         self.truth += int(truth.sum())
         self.frames += 1
+        left_in, is_doubted = float((truth & ~found.hole).mean()), found.doubt.miss >= MaskConfig().doubtful_miss
+        self.bad += left_in > _MISSED
+        self.bad_clean += left_in > _MISSED and not is_doubted
+        self.good += left_in < _COMPLETE
+        self.good_doubted += left_in < _COMPLETE and is_doubted
 
     def row(self) -> dict[str, float]:
-        """Intersection over union, share of the true pixels that was found, and frames."""
-        return {"iou": self.both / max(self.either, 1), "recall": self.both / max(self.truth, 1), "frames": self.frames}
+        """Scores.
+
+        Returns:
+            iou: intersection over union; recall: share of the true pixels that was found; frames: how many.
+            bad: share of the frames in which more than 0.5 % of the image is of hands outside the mask and its margin;
+                bad_clean: share of those that are not called doubtful.
+            good: share of the frames in which less than 0.1 % is; good_doubted: share of those that are called doubtful.
+        """
+        return {
+            "iou": self.both / max(self.either, 1),
+            "recall": self.both / max(self.truth, 1),
+            "frames": self.frames,
+            "bad": self.bad / max(self.frames, 1),
+            "bad_clean": self.bad_clean / max(self.bad, 1),
+            "good": self.good / max(self.frames, 1),
+            "good_doubted": self.good_doubted / max(self.good, 1),
+        }
 
 
 def score_masks(frames: Iterable[Frame], segmenter: Segmenter, scores: MaskScores) -> None:
@@ -49,18 +85,38 @@ def score_masks(frames: Iterable[Frame], segmenter: Segmenter, scores: MaskScore
     for frame in frames:
         if frame.truth is None or frame.truth.classes is None:
             raise SourceError(f"frame {frame.index} has no classes to compare with; render clips with them")
-        found, before = find(frame.rgb, segmenter, before)
-        classes = hand_classes(frame.truth.classes)
+        found = find(frame.rgb, segmenter, before)
+        before, classes = found.probability, hand_classes(frame.truth.classes)
         scores.add(found, (classes >= HandClass.LEFT_HAND) & (classes <= HandClass.RIGHT_ARM))
 
 
-def find(rgb: Image, segmenter: Segmenter, before: NDArray[np.float32] | None) -> tuple[Mask, NDArray[np.float32]]:
-    """Hands and arms at the image's size, without margin, and what to hand in with the next frame."""
-    probability = segmenter.predict(rgb, before)
-    labels = labels_of(probability, before, MaskConfig())
+class FoundHands(NamedTuple):
+    """What the segmenter makes of an image, as the estimator decides it.
+
+    Attributes:
+        hands, held: (H, W) bool, hands with their arms, without margin, and what they hold.
+        hole: (H, W) bool, what is removed.
+        doubt: where hands may be besides.
+        probability: (h, w) what to hand in with the next image.
+    """
+
+    hands: Mask
+    held: Mask
+    hole: Mask
+    doubt: Doubt
+    probability: NDArray[np.float32]
+
+
+def find(rgb: Image, segmenter: Segmenter, before: NDArray[np.float32] | None) -> FoundHands:
+    """Look for hands in an (H, W, 3) image; `before` is the probability of the image before, where there is one."""
+    config, size = MaskConfig(), (rgb.shape[1], rgb.shape[0])
+    probabilities = segmenter.predict(rgb, before)
+    labels, hand = labels_of(probabilities, before, config), hand_probability(probabilities)
     is_hand = ((labels != HandLabel.NONE) & (labels != HandLabel.HELD_OBJECT)).astype(np.float32)
-    full = cv2.resize(is_hand, (rgb.shape[1], rgb.shape[0]), interpolation=cv2.INTER_LINEAR)
-    return np.asarray(full > 0.5), hand_probability(probability)
+    hands = np.asarray(cv2.resize(is_hand, size, interpolation=cv2.INTER_LINEAR) > 0.5)
+    full = np.asarray(cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST), np.uint8)
+    hole = hole_of(labels, size, config)
+    return FoundHands(hands, (full == HandLabel.HELD_OBJECT) & ~hole, hole, doubt_of(hand, hole, config), hand)
 
 
 def drawn_masks(folder: Path) -> Iterator[tuple[Image, Mask]]:

@@ -6,6 +6,7 @@ Too large a mask costs a little background; too small a one lets a hand through.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -23,8 +24,11 @@ _HANDS = slice(HandClass.LEFT_HAND, HandClass.RIGHT_ARM + 1)
 
 @dataclass(frozen=True)
 class MaskConfig:
-    """How a hand mask is cleaned and widened."""
+    """How hands are looked for, and how their mask is cleaned, widened and doubted."""
 
+    looks: int = param(
+        2, "Looks of the own segmenter at each image: a second, larger and mirrored one finds more, at 20 ms.", ge=1, le=2
+    )
     threshold: float = param(
         0.4, "Probability from which a pixel is a hand; low, because a missed hand is worse.", ge=0.0, le=1.0
     )
@@ -32,6 +36,13 @@ class MaskConfig:
     min_area: float = param(0.001, "Pieces smaller than this share of the image are dropped.", ge=0.0, le=1.0)
     margin: float = param(0.014, "Margin around the hands, as a share of the image width.", ge=0.0, le=0.2)
     remove_held_object: bool = param(False, "Remove what the hands hold as well.")
+    doubtful: float = param(
+        0.15, "Probability from which a pixel outside the mask may be a hand: it is not kept as background.", ge=0.0, le=1.0
+    )
+    doubtful_miss: float = param(
+        0.005, "Share of the image, expected to be hands outside the mask, from which the state is DEGRADED.", ge=0.0, le=1.0
+    )
+    withheld_miss: float = param(0.02, "The same, from which there is no hand-free image at all.", ge=0.0, le=1.0)
 
 
 def labels_of(probability: NDArray[np.float32], before: NDArray[np.float32] | None, config: MaskConfig) -> NDArray[np.uint8]:
@@ -63,6 +74,32 @@ def hand_probability(probability: NDArray[np.float32]) -> NDArray[np.float32]:
     Doubt is handed on as doubt. A mask of zeros and ones instead makes the network hold on to what it once took for a hand.
     """
     return np.asarray(probability[_HANDS].sum(axis=0), np.float32)
+
+
+class Doubt(NamedTuple):
+    """Where hands may be that were not found.
+
+    Attributes:
+        miss: share of the image in which hands are to be expected outside the mask, the segmenter taken at its word.
+        where: (H, W) bool, the pixels outside the mask that may be of hands.
+    """
+
+    miss: float
+    where: Mask
+
+
+def doubt_of(hand: NDArray[np.float32], hole: Mask, config: MaskConfig) -> Doubt:
+    """Doubt what is not going to be removed.
+
+    Args:
+        hand: (h, w) `hand_probability`.
+        hole: (H, W) what is removed.
+    """
+    inside = cv2.resize(hole.view(np.uint8), hand.shape[::-1], interpolation=cv2.INTER_NEAREST)
+    miss = float(cv2.mean(hand, mask=1 - inside)[0]) * (1 - float(inside.mean()))
+    likely = (hand > config.doubtful).view(np.uint8)
+    where = cv2.resize(likely, hole.shape[::-1], interpolation=cv2.INTER_NEAREST).view(np.bool_)
+    return Doubt(miss, where & ~hole)
 
 
 def without_specks(mask: Mask, min_area: float) -> Mask:

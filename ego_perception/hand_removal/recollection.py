@@ -22,6 +22,7 @@ from ego_perception.data.hand_removal import HandRemovalEstimate, Provenance, Re
 from ego_perception.hand_removal.background.registration import Registrar, inside, sample
 from ego_perception.hand_removal.context import homography_of
 from ego_perception.hand_removal.guard import problem_of
+from ego_perception.hand_removal.masks import MaskConfig
 from ego_perception.hand_removal.relay import Relay
 from ego_perception.hand_removal.vidm.compositing import blend
 from ego_perception.runtime import Estimator
@@ -62,12 +63,12 @@ class Recollection:
 
     Args:
         keep_s: age up to which a picture is used; 0 uses none.
-        remove_held_object: held objects, too, must be gone from it.
+        masks: what must be gone from it.
     """
 
-    def __init__(self, keep_s: float, *, remove_held_object: bool = False) -> None:
+    def __init__(self, keep_s: float, masks: MaskConfig | None = None) -> None:
         self._keep_ns = int(keep_s * 1e9)
-        self._remove_held_object = remove_held_object
+        self._masks = masks or MaskConfig()
         self._num_resets = 0
         self._lock = threading.Lock()
         self._kept: _Kept | None = None
@@ -107,7 +108,7 @@ class Recollection:
         """Keep a refined picture, if there is one, nothing is wrong with it, and it is newer than the kept one."""
         if refined.image is None or refined.provenance is None:
             return
-        if problem_of(refined.frame, refined, remove_held_object=self._remove_held_object):
+        if problem_of(refined.frame, refined, self._masks):
             return
         kept = _Kept(refined, _small(refined.image, refined.provenance != Provenance.LIVE))
         with self._lock:

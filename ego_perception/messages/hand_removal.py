@@ -143,6 +143,9 @@ class RemovalMessages:
             fractions=shares.astype(np.float32),
             observed_age_p50_s=observed_age_s(self.estimate),
             model_id=self.estimate.model_id,
+            state=int(self.estimate.state),
+            reason=self.estimate.reason,
+            expected_miss=float(self.estimate.expected_miss),
         )
 
     def provenance_image(self) -> Any | None:

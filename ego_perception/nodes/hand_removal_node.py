@@ -2,7 +2,8 @@
 
 Lifecycle node `hand_removal`. Outputs carry the stamp and frame of the image they describe. It fails closed: without a mask
 that can be trusted, or with a model that fails in any way, `~/image` and what describes it are silent for that image, and
-`~/status` is LOST with the reason.
+`~/status` is LOST with the reason. The same where the own segmenter half sees a large hand that it does not find
+(`masks.withheld_miss`); with less of a hand the image goes out, and `~/provenance` of its stamp is DEGRADED.
 
 | subscribes | type | QoS |
 |---|---|---|
@@ -101,7 +102,7 @@ class HandRemovalNode(EstimatorNode[HandRemovalNodeConfig, _Work]):
         """Load the models and create publishers and services."""
         model = self._make_model(config)
         # Also around an estimator that was injected: what this node publishes was looked at here.
-        guard = RemovalGuard(model.estimator, remove_held_object=config.masks.remove_held_object)
+        guard = RemovalGuard(model.estimator, config.masks)
         publisher = RemovalPublisher(self, scope, self._after_publish, self._factory, with_refined=model.refine is not None)
         guard.on_mask = publisher.send_mask
         pipeline = self.pipeline_of(config.input, [EstimatorStage(guard), publisher])
@@ -179,8 +180,7 @@ class HandRemovalNode(EstimatorNode[HandRemovalNodeConfig, _Work]):
             self._refiner.submit(estimate)
 
     def _send_refined(self, estimate: HandRemovalEstimate) -> None:
-        held = self.parameters.current.masks.remove_held_object
-        if problem := problem_of(estimate.frame, estimate, remove_held_object=held):
+        if problem := problem_of(estimate.frame, estimate, self.parameters.current.masks):
             raise FrameError(f"a refined image is withheld: {problem}")
         self.work.publisher.send_refined(estimate)
 

@@ -85,7 +85,7 @@ def build_hand_removal(config: HandRemovalNodeConfig) -> RemovalModel:
     refine: Callable[[HandRemovalEstimate], HandRemovalEstimate] | None = None
     if config.refine_rate_hz > 0:
         refiner = build_refiner(config.models, config.diffusion, config.context)
-        kept = Recollection(config.context.recollect_s, remove_held_object=config.masks.remove_held_object)
+        kept = Recollection(config.context.recollect_s, config.masks)
         estimator, refine = RecollectingEstimator(estimator, kept), kept.keeping(refiner.refine, refiner.reset)
     compact = "bfloat16" if config.models.device == "cuda" else "float32"
     precision = config.diffusion.precision if config.backend.startswith("vidm") else compact

@@ -7,6 +7,7 @@ and how far the memory can be trusted; both are continued smoothly into the hole
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -59,13 +60,20 @@ def ring_around(grown: Mask, known: Mask) -> Ring:
         grown: (h, w) True where the background is hidden, with a rim.
         known: (h, w) True where it is hidden and remembered; at least one pixel.
     """
-    unknown = (~known).astype(np.uint8)
-    distance, labels = cv2.distanceTransformWithLabels(unknown, cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL)
-    is_ring = ~grown & (distance <= _RING * grown.shape[1])
-    rows, cols = (axis * _STRIDE for axis in np.nonzero(is_ring[::_STRIDE, ::_STRIDE]))
+    h, w = grown.shape
+    reach = _RING * w
+    left, top, width, height = cv2.boundingRect(known.view(np.uint8))
+    x, y = (max(start - math.ceil(reach), 0) // _STRIDE * _STRIDE for start in (left, top))
+    part = slice(y, min(top + height + math.ceil(reach), h)), slice(x, min(left + width + math.ceil(reach), w))
+    distance, labels = cv2.distanceTransformWithLabels(
+        (~known[part]).view(np.uint8), cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    is_ring = ~grown[part][::_STRIDE, ::_STRIDE] & (distance[::_STRIDE, ::_STRIDE] <= reach)
+    rows, cols = (axis * _STRIDE for axis in np.nonzero(is_ring))
     pixel_of = np.zeros(int(labels.max()) + 1, np.int64)
-    pixel_of[labels[known]] = np.flatnonzero(known)
-    return Ring(rows, cols, pixel_of[labels[rows, cols]])
+    own_rows, own_cols = np.nonzero(known[part])
+    pixel_of[labels[own_rows, own_cols]] = (own_rows + y) * w + own_cols + x
+    return Ring(rows + y, cols + x, pixel_of[labels[rows, cols]])
 
 
 def agreement(shape: tuple[int, int], rows: Index, cols: Index, live: Map, memory: Map) -> Agreement | None:

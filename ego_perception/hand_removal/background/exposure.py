@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 _STEP = 4
 _DARK, _BRIGHT = 16, 239
 _LIMIT = 1.25
+_MIN_PIXELS = 50
 
 
 def gain_between(
@@ -25,15 +26,22 @@ def gain_between(
         (3,) median ratios of well exposed background pixels; 1 where too few are seen. A step beyond 25 % is cut off.
     """
     h, w = hidden.shape
-    new, old = (cv2.resize(image, (w, h), interpolation=cv2.INTER_AREA) for image in (rgb, older))
-    rows, cols = (index.ravel() for index in np.mgrid[0:h:_STEP, 0:w:_STEP])
-    at = np.round(np.stack([cols, rows], axis=1) + flow[rows, cols]).astype(np.int64)
-    keep = (at[:, 0] >= 0) & (at[:, 0] < w) & (at[:, 1] >= 0) & (at[:, 1] < h) & ~hidden[rows, cols]
-    a = new[rows[keep], cols[keep]].astype(np.float32)
-    b = old[at[keep, 1], at[keep, 0]].astype(np.float32)
+    new, old = (_resized(image, (w, h)).reshape(-1, 3) for image in (rgb, older))
+    here = np.flatnonzero(~hidden[::_STEP, ::_STEP])
+    rows, cols = (_STEP * axis for axis in np.divmod(here, -(-w // _STEP)))
+    there = np.rint(flow[rows, cols] + np.stack([cols, rows], axis=1)).astype(np.int64)
+    keep = (there[:, 0] >= 0) & (there[:, 0] < w) & (there[:, 1] >= 0) & (there[:, 1] < h)
+    a = new[(rows * w + cols)[keep]].T
+    b = old[(there[:, 1] * w + there[:, 0])[keep]].T
+    good = (np.minimum(a, b) > _DARK) & (np.maximum(a, b) < _BRIGHT)
     gains = np.ones(3, np.float32)
     for channel in range(3):
-        good = (a[:, channel] > _DARK) & (a[:, channel] < _BRIGHT) & (b[:, channel] > _DARK) & (b[:, channel] < _BRIGHT)
-        if good.sum() >= 50:
-            gains[channel] = np.median(a[good, channel] / b[good, channel])
+        said = good[channel]
+        if said.sum() >= _MIN_PIXELS:
+            gains[channel] = np.median(a[channel, said].astype(np.float32) / b[channel, said])
     return np.clip(gains, 1 / _LIMIT, _LIMIT)
+
+
+def _resized(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    same = image.shape[1::-1] == size
+    return image if same else np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)

@@ -7,10 +7,12 @@ pixel is sampled once, when it is shown, at the place where its depth and the tw
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from ego_perception.geometry import invert
 
 Image = NDArray[np.uint8]
 
@@ -38,6 +40,11 @@ class Snapshot:
     gain: NDArray[np.float32]
     T_world_cam: NDArray[np.float64] = field(default_factory=lambda: np.eye(4))
     world: int = 0
+
+    @cached_property
+    def T_cam_world(self) -> NDArray[np.float64]:
+        """(4, 4) world to camera."""
+        return invert(self.T_world_cam)
 
 
 @dataclass(eq=False)
@@ -118,55 +125,3 @@ class SnapshotStore:
             # Dropping the one between the closest neighbours keeps the memory spread over time.
             spans = [stamps[i + 1] - stamps[i - 1] for i in range(1, len(stamps) - 1)]
             del self._keyframes[self.keyframes[1 + int(np.argmin(spans))].id]
-
-    def colours(
-        self, ids: NDArray[np.int32], xy: NDArray[np.float32], gain: NDArray[np.float32]
-    ) -> tuple[Image, NDArray[np.bool_]]:
-        """Sample remembered pixels.
-
-        Args:
-            ids: (N,) snapshot of each pixel, -1 for none.
-            xy: (N, 2) place in it, full-size pixels.
-            gain: (3,) brightness of the camera now.
-
-        Returns:
-            Colours (N, 3) as the camera would see them now, and (N,) whether the snapshot is still there and showed background
-            at that place: coordinates that were carried from frame to frame drift, and must not end on a hand.
-        """
-        out, found = np.zeros((len(ids), 3), np.uint8), np.zeros(len(ids), np.bool_)
-        if not len(ids):
-            return out, found
-        order = np.argsort(ids, kind="stable")
-        values, starts = np.unique(ids[order], return_index=True)
-        for snapshot_id, rows in zip(values, np.split(order, starts[1:]), strict=True):
-            if snapshot_id not in self:
-                continue
-            snapshot = self[int(snapshot_id)]
-            is_clear = _is_clear(snapshot, xy[rows])
-            out[rows] = _sample(snapshot.rgb, xy[rows], gain / snapshot.gain) * is_clear[:, None]
-            found[rows] = is_clear
-        return out, found
-
-
-def _is_clear(snapshot: Snapshot, xy: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Whether nothing hid the background in all of the 4x4 pixels that a cubic sample at each of (N, 2) places reads."""
-    (height, width), (h, w) = snapshot.rgb.shape[:2], snapshot.hole.shape
-    is_clear = np.ones(len(xy), np.bool_)
-    corner, scale = np.floor(xy) + np.float32(0.5), np.array([w / width, h / height], np.float32)
-    low = np.clip((corner - 1) * scale, 0, [w - 1, h - 1]).astype(np.int32)
-    high = np.clip((corner + 2) * scale, 0, [w - 1, h - 1]).astype(np.int32)
-    for cols in (low[:, 0], high[:, 0]):
-        for rows in (low[:, 1], high[:, 1]):
-            is_clear &= ~snapshot.hole[rows, cols]
-    return is_clear
-
-
-def _sample(image: Image, xy: NDArray[np.float32], gain: NDArray[np.float32]) -> Image:
-    """Cubic samples at (N, 2) places, times a gain per channel. OpenCV limits a map's sides to 32767, hence the folding."""
-    count, width = len(xy), 4096
-    folded = np.zeros((-(-count // width) * width, 2), np.float32)
-    folded[:count] = xy
-    maps = folded.reshape(-1, width, 2)
-    sampled = cv2.remap(image, maps[..., 0], maps[..., 1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-    colours = sampled.reshape(-1, 3)[:count].astype(np.float32) * gain
-    return np.asarray(np.clip(colours + 0.5, 0, 255), np.uint8)

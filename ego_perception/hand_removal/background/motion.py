@@ -7,13 +7,13 @@ Kerl et al., ICRA 2013).
 from __future__ import annotations
 
 import functools
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ego_perception.geometry import PinholeCamera, make_transform, so3_exp
+from ego_perception.geometry import PinholeCamera, make_transform
 
 Array = NDArray[np.float64]
 Grey = NDArray[np.uint8]
@@ -21,6 +21,7 @@ Mask = NDArray[np.bool_]
 
 _NUM_CORNERS, _CORNER_QUALITY, _CORNER_GAP_PX = 300, 0.005, 6
 _TRACK_WINDOW, _TRACK_LEVELS = (15, 15), 4
+_TRACK_ENDS: Final = (cv2.TERM_CRITERIA_COUNT + cv2.TERM_CRITERIA_EPS, 10, 0.03)  # more steps change nothing
 _CLEARANCE_PX = 3  # from a hole, within which edges of hands disturb tracking
 MIN_POINTS = 12
 _MIN_INLIER_SHARE = 0.25
@@ -51,7 +52,7 @@ def follow(grey: Grey, older: Grey, hole: Mask, older_hole: Mask) -> tuple[Array
     if corners is None or len(corners) < MIN_POINTS:
         return none, none
     found, status, _ = cv2.calcOpticalFlowPyrLK(
-        grey, older, corners, corners.copy(), winSize=_TRACK_WINDOW, maxLevel=_TRACK_LEVELS
+        grey, older, corners, corners.copy(), winSize=_TRACK_WINDOW, maxLevel=_TRACK_LEVELS, criteria=_TRACK_ENDS
     )
     now, then = corners.reshape(-1, 2), found.reshape(-1, 2)
     at = np.round(then).astype(np.int64)
@@ -73,17 +74,17 @@ def solve_motion(
         weight: (N,) of each.
         start: (4, 4) first guess.
     """
-    T, k = start, np.array([camera.fx, camera.fy])
-    goal = camera.normalise(pixels)
+    T, k = start, np.array([[camera.fx], [camera.fy]])
+    goal, rays = camera.normalise(pixels).T, np.ascontiguousarray(rays.T)
     for step in range(num_steps):
         place, z = _places(T, rays, inverse_depth)
         residual = goal - place
-        error = np.abs(residual * k).max(axis=1)
-        scale = max(1.0, 1.5 * float(np.median(error))) if step < _COARSE_STEPS else _SETTLED_PX
+        error = np.abs(residual * k).max(axis=0)
+        scale = max(1.0, 1.5 * _middle(error)) if step < _COARSE_STEPS else _SETTLED_PX
         robust = weight / (1 + (error / scale) ** 2) ** 2
         J = _derivative(place, inverse_depth / z)
-        weighted = (J * robust[:, None, None]).reshape(-1, 6).T
-        A = weighted @ J.reshape(-1, 6)
+        weighted = (J * robust).reshape(6, -1)
+        A = weighted @ J.reshape(6, -1).T
         A[np.arange(6), np.arange(6)] += _DAMPING * np.trace(A) / 6 + 1e-9
         slope = weighted @ residual.ravel()
         # Of motions that explain the points nearly as well the one with the least translation: errors must not feed themselves.
@@ -91,18 +92,24 @@ def solve_motion(
         A[np.arange(3, 6), np.arange(3, 6)] += pull
         slope[3:] -= pull * T[:3, 3]
         delta = np.linalg.solve(A, slope)
-        T = make_transform(so3_exp(delta[:3]), delta[3:]) @ T
+        T = make_transform(cv2.Rodrigues(delta[:3])[0], delta[3:]) @ T
         if np.abs(delta).max() < _STILL:
             break
     T = composed(T)
-    return Motion(T, reprojection_error(T, rays, inverse_depth, pixels, camera))
+    return Motion(T, reprojection_error(T, rays.T, inverse_depth, pixels, camera))
+
+
+def _middle(values: Array) -> float:
+    """The median, the upper one of two."""
+    half = len(values) // 2
+    return float(np.partition(values, half)[half])
 
 
 def composed(*transforms: Array) -> Array:
     """Product of rigid transforms, exactly rigid: rounding errors of long chains would grow with every inversion."""
     T = functools.reduce(np.matmul, transforms)
-    U, _, Vt = np.linalg.svd(T[:3, :3])
-    return make_transform(U @ Vt, T[:3, 3])
+    R = T[:3, :3]
+    return make_transform(R @ (1.5 * np.eye(3) - 0.5 * R.T @ R), T[:3, 3])  # Newton's step to the nearest rotation
 
 
 def is_still(now_xy: Array, older_xy: Array) -> bool:
@@ -112,24 +119,25 @@ def is_still(now_xy: Array, older_xy: Array) -> bool:
 
 def reprojection_error(T: Array, rays: Array, inverse_depth: Array, pixels: Array, camera: PinholeCamera) -> Array:
     """(N,) larger of the two coordinates' errors, pixels."""
-    place, _ = _places(T, rays, inverse_depth)
-    return np.asarray(np.abs((camera.normalise(pixels) - place) * np.array([camera.fx, camera.fy])).max(axis=1))
+    place, _ = _places(T, rays.T, inverse_depth)
+    return np.asarray(np.abs((camera.normalise(pixels).T - place) * np.array([[camera.fx], [camera.fy]])).max(axis=0))
 
 
 def _places(T: Array, rays: Array, inverse_depth: Array) -> tuple[Array, Array]:
-    q = rays @ T[:3, :3].T + inverse_depth[:, None] * T[:3, 3]
-    z = np.maximum(q[:, 2], 1e-3)
-    return q[:, :2] / z[:, None], z
+    """Normalised image places (2, N) of points on (3, N) rays, and how much their depth grows (N,)."""
+    q = T[:3, :3] @ rays + T[:3, 3:] * inverse_depth
+    z = np.maximum(q[2], 1e-3)
+    return q[:2] / z, z
 
 
 def _derivative(place: Array, nearness: Array) -> Array:
-    """(N, 2, 6) of normalised image places by rotation and translation."""
-    x, y = place[:, 0], place[:, 1]
-    J = np.zeros((len(place), 2, 6))
-    J[:, 0, 0], J[:, 0, 1], J[:, 0, 2] = -x * y, 1 + x * x, -y
-    J[:, 1, 0], J[:, 1, 1], J[:, 1, 2] = -(1 + y * y), x * y, x
-    J[:, 0, 3], J[:, 0, 5] = nearness, -nearness * x
-    J[:, 1, 4], J[:, 1, 5] = nearness, -nearness * y
+    """(6, 2, N): of normalised image places, columns and rows, by rotation and translation."""
+    x, y = place
+    J = np.zeros((6, 2, len(x)))
+    J[0, 0], J[1, 0], J[2, 0] = -x * y, 1 + x * x, -y
+    J[0, 1], J[1, 1], J[2, 1] = -(1 + y * y), x * y, x
+    J[3, 0] = J[4, 1] = nearness
+    J[5] = -nearness * place
     return J
 
 

@@ -19,22 +19,19 @@ def pull_push(values: NDArray[np.float32], weight: NDArray[np.float32]) -> NDArr
     Returns:
         Field of the same shape, equal to `values` where the weight is one. All zero where no weight is given at all.
     """
-    field = values if values.ndim == 3 else values[..., None]
-    pulled, weights = [field * weight[..., None]], [weight]
+    weights = [weight]
+    pulled = [np.asarray(values * _over(weight, values), np.float32)]
     while min(weights[-1].shape) > _COARSEST:
-        pulled.append(_shape3(cv2.pyrDown(pulled[-1])))
+        pulled.append(np.asarray(cv2.pyrDown(pulled[-1]), np.float32))
         weights.append(np.asarray(cv2.pyrDown(weights[-1]), np.float32))
-    filled = _normalised(pulled[-1], weights[-1])
+    filled = pulled[-1] / _over(np.maximum(weights[-1], np.float32(1e-6)), values)
     for known, w in zip(reversed(pulled[:-1]), reversed(weights[:-1]), strict=True):
-        above = _shape3(cv2.resize(filled, (w.shape[1], w.shape[0]), interpolation=cv2.INTER_LINEAR))
-        trust = np.clip(w, 0, 1)[..., None]
-        filled = trust * _normalised(known, w) + (1 - trust) * above
-    return filled if values.ndim == 3 else np.ascontiguousarray(filled[..., 0])
+        above = cv2.resize(filled, (w.shape[1], w.shape[0]), interpolation=cv2.INTER_LINEAR)
+        # `known` is an average times its weight already: what is missing of the weight comes from above.
+        filled = known + _over(1 - w, values) * above
+    return filled
 
 
-def _normalised(weighted: NDArray[np.float32], weight: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.asarray(weighted / np.maximum(weight, np.float32(1e-6))[..., None], np.float32)
-
-
-def _shape3(image: NDArray[np.generic]) -> NDArray[np.float32]:
-    return np.asarray(image if image.ndim == 3 else image[..., None], np.float32)
+def _over(weight: NDArray[np.float32], values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The weight in the shape that multiplies each channel."""
+    return weight if values.ndim == 2 else weight[..., None]

@@ -44,18 +44,23 @@ class Quarantine:
         Returns:
             (h, w) where it shows none, or none that can be trusted yet.
         """
-        until = np.zeros(covered.shape, np.int64)
-        if index is not None and self._until_ns is not None and self._covered is not None:
-            until = np.where(index >= 0, self._until_ns.ravel()[index], 0)
+        until = None
+        if index is not None and self._covered is not None:
+            if self._until_ns is not None:
+                until = np.where(index >= 0, self._until_ns.ravel()[index], 0)
             uncovered = ~covered & _carried(self._covered, index)
             lost = strange_pieces(uncovered, covered, (stamp_ns - self._stamp_ns) * 1e-9)
             if lost.any():
                 rim = round(_RIM * covered.shape[1])
                 lost = cv2.dilate(lost.astype(np.uint8), np.ones((2 * rim + 1, 2 * rim + 1), np.uint8)) > 0
+                until = np.zeros(covered.shape, np.int64) if until is None else until
                 until[lost] = stamp_ns + _WAIT_NS
-            until[covered & (until <= stamp_ns)] = 0
+        is_waiting = None if until is None else until > stamp_ns
         self._covered, self._until_ns, self._stamp_ns = covered, until, stamp_ns
-        return np.asarray(covered | (until > stamp_ns))
+        if is_waiting is None or not is_waiting.any():
+            self._until_ns = None  # nothing is waited for any more
+            return covered
+        return np.asarray(covered | is_waiting)
 
 
 def out_of_nowhere(hands: Mask, unsure_before: Mask, index: Index, elapsed_s: float) -> Mask:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -25,7 +26,16 @@ from ego_perception.hand_removal.background.motion import (
     solve_motion,
 )
 from ego_perception.hand_removal.background.pull_push import pull_push
-from ego_perception.hand_removal.background.structure import Structure, Warp, carried, informed, refined, splat, unknown
+from ego_perception.hand_removal.background.structure import (
+    Structure,
+    Warp,
+    carried,
+    informed,
+    refined,
+    sampled,
+    splat,
+    unknown,
+)
 
 Array = NDArray[np.float64]
 Grey = NDArray[np.uint8]
@@ -84,6 +94,13 @@ class Step:
     error: Map
 
 
+class Tracks(NamedTuple):
+    """Corners of the visible background: (N, 2) places in an image and (N, 2) in the view before it, pixels."""
+
+    now_xy: Array
+    then_xy: Array
+
+
 class Tracker:
     """Keeps the newest view and a few before it."""
 
@@ -108,10 +125,15 @@ class Tracker:
             structure = informed(structure, np.where(given > 0, given, np.median(given[given > 0])), np.ones_like(view.hidden))
         return replace(view, structure=structure, T_world_cam=np.eye(4))
 
-    def follow(self, view: View) -> Step | None:
+    def track(self, grey: Grey, hidden: Mask) -> Tracks:
+        """Follow corners of an image into the newest view."""
+        last = self._views[-1]
+        return Tracks(*follow(grey, last.filled, hidden, last.hidden))
+
+    def follow(self, view: View, tracks: Tracks) -> Step | None:
         """Find the newest view again in an image; None where too little background is seen in both."""
         last = self._views[-1]
-        motion = self._motion(view, last)
+        motion = self._motion(view, last, tracks)
         if motion is None:
             return None
         return (
@@ -143,8 +165,8 @@ class Tracker:
         here = Warp(now.rays, now.structure.inverse, np.eye(4), now.camera)
         return Step(now, index, back.xy - here.xy, error)
 
-    def _motion(self, view: View, last: View) -> Motion | None:
-        now_xy, then_xy = follow(view.grey, last.filled, view.hidden, last.hidden)
+    def _motion(self, view: View, last: View, tracks: Tracks) -> Motion | None:
+        now_xy, then_xy = tracks
         if len(now_xy) < MIN_POINTS:
             return None
         if is_still(now_xy, then_xy):
@@ -177,13 +199,14 @@ class Tracker:
         T_older_now = composed(invert(older.T_world_cam), now.T_world_cam)
         warp = Warp(now.rays, now.structure.inverse, T_older_now, now.camera)
         gain = now.brightness / older.brightness
-        aligned = _scaled(_fetch(older.filled, warp.xy), gain)
+        both = _fetch(np.asarray(cv2.merge([older.filled, older.grown.view(np.uint8)]), np.uint8), warp.xy)
+        aligned, was_hidden = (np.asarray(plane, np.uint8) for plane in cv2.split(both))
+        aligned = _scaled(aligned, gain)
         still = np.zeros((*now.grey.shape, 2), np.float32)
         residual = np.asarray(self._dis.calc(np.where(now.hidden, aligned, now.grey), aligned, still), np.float32)
         reached = warp.xy + residual
         error = cv2.absdiff(_scaled(_fetch(older.filled, reached), gain), now.grey).astype(np.float32)
-        was_hidden = _fetch(older.grown.astype(np.uint8), warp.xy) > 0
-        visible = ~now.hidden & ~was_hidden & warp.inside()
+        visible = ~(now.hidden | was_hidden.view(np.bool_)) & warp.inside()
         usable = visible & (error < _MAX_ERROR)
         T = T_older_now if now.geometry is not None else self._corrected(now, reached, usable, T_older_now)
         if T is not T_older_now:
@@ -221,7 +244,7 @@ def _rays_at(camera: PinholeCamera, xy: Array) -> Array:
 
 
 def _fetch(image: Grey, xy: Map) -> Grey:
-    return np.asarray(cv2.remap(image, xy[..., 0], xy[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.uint8)
+    return sampled(image, xy, cv2.INTER_LINEAR)
 
 
 def _scaled(image: Grey, gain: float) -> Grey:

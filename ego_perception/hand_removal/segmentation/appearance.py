@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ego_perception.hand_removal.segmentation.clutter import grain
 from ego_perception.hand_removal.segmentation.sizes import HandClass
 
 _SKIN: Final = (  # sRGB, light to dark, about the Fitzpatrick types
@@ -26,30 +27,32 @@ _SKIN: Final = (  # sRGB, light to dark, about the Fitzpatrick types
     (0.28, 0.19, 0.14),
 )
 _GREY: Final = (0.299, 0.587, 0.114)
-_KEPT_SHARE: Final = 0.5  # of the wearers keep the simulator's skin and clothes
+_KEPT_SHARE: Final = 0.4  # of the wearers keep the simulator's skin and clothes
 _GLOVED_SHARE: Final = 0.1
 _BARE_SHARE, _SLEEVED_SHARE = 0.3, 0.3  # of the arms; the others have a sleeve that ends somewhere on the arm
+_GREYISH_SHARE: Final = 0.5  # of the clothes: black, white, grey, faded
 _TONED_SHARE: Final = 0.3  # of the backgrounds
 _WOODEN_SHARE: Final = 0.5  # of those: in the colours of skin
 
 
-def repaint(images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+def repaint(images: Tensor, labels: Tensor, prints: Tensor, generator: torch.Generator) -> Tensor:
     """Give hands, arms and background other colours, light and shade kept.
 
     Args:
         images: (B, 3, H, W) in 0..1.
         labels: (B, H, W) `HandClass`.
+        prints: (B, 3, H, W) in 0..1, what some sleeves are printed with.
     """
     count, device = len(images), images.device
     grey = (images * images.new_tensor(_GREY).view(1, 3, 1, 1)).sum(1, keepdim=True)
-    skin = skin_colours(count, generator).to(device)
+    skin = (skin_colours(count, generator) * grain(count, (images.shape[2], images.shape[3]), generator)).to(device)
     glove = torch.rand(count, 3, 1, 1, generator=generator).to(device)
     hand_colour = torch.where(_chance(_GLOVED_SHARE, count, generator).to(device), glove, skin)
     is_hand = (labels == HandClass.LEFT_HAND) | (labels == HandClass.RIGHT_HAND)
     is_arm = (labels == HandClass.LEFT_ARM) | (labels == HandClass.RIGHT_ARM)
     distance = hand_distance(labels)
     is_cloth = (is_arm & (distance > _hem(count, generator).to(device)))[:, None]
-    cloth = cloth_colours(distance, generator)
+    cloth = cloth_colours(distance, prints, generator)
     arm = torch.where(is_cloth, cloth, skin)
     painted = torch.where(
         is_hand[:, None], hand_colour * _shade(grey, is_hand, generator), arm * _shade(grey, is_arm, generator)
@@ -70,12 +73,14 @@ def skin_colours(count: int, generator: torch.Generator) -> Tensor:
     return (colour + flush + 0.02 * torch.randn(count, 3, generator=generator)).clamp(0.02, 1)[:, :, None, None]
 
 
-def cloth_colours(distance: Tensor, generator: torch.Generator) -> Tensor:
-    """(B, 3, H, W) cloth: plain, in rings around the arm, striped along the image, or blotched, in two colours."""
+def cloth_colours(distance: Tensor, prints: Tensor, generator: torch.Generator) -> Tensor:
+    """(B, 3, H, W) cloth: plain, in rings around the arm, striped along the image, blotched, in two colours, or printed."""
     count, height, width = distance.shape
     first, second = torch.rand(2, count, 3, 1, 1, generator=generator).to(distance.device)
+    fade = torch.rand(count, 1, 1, 1, generator=generator) * _chance(_GREYISH_SHARE, count, generator)
+    first, second = (torch.lerp(colour, colour[:, :1], fade.to(distance.device)) for colour in (first, second))
     dark = _uniform(0.1, 1.0, count, generator).to(distance.device)  # dark clothes are frequent
-    kind = torch.randint(0, 5, (count, 1, 1), generator=generator).to(distance.device)
+    kind = torch.randint(0, 6, (count, 1, 1), generator=generator).to(distance.device)
     pitch = _uniform(10.0, 70.0, count, generator)[:, 0].to(distance.device)
     slope = torch.randn(count, 1, 1, generator=generator).to(distance.device)
     ys, xs = torch.meshgrid(torch.linspace(0, 1, height), torch.linspace(0, 1, width), indexing="ij")
@@ -83,7 +88,8 @@ def cloth_colours(distance: Tensor, generator: torch.Generator) -> Tensor:
     blotches = functional.interpolate(torch.rand(count, 1, 9, 12, generator=generator), (height, width), mode="bilinear")
     wave = torch.where(kind == 2, (distance * pitch).sin(), torch.where(kind == 3, rows.sin(), torch.zeros_like(rows)))
     share = torch.where(kind == 4, blotches[:, 0].to(wave), (wave > 0.2).to(wave))
-    return torch.lerp(first * dark, second, share[:, None] * (kind >= 2)[:, None])
+    woven = torch.lerp(first * dark, second, share[:, None] * (kind >= 2)[:, None])
+    return torch.where(kind[:, None] == 5, prints.to(woven), woven)
 
 
 def hand_distance(labels: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from ego_perception.data import SceneLabel
 from ego_perception.data.clips import Clip, ClipDataset
 from ego_perception.errors import SourceError
 from ego_perception.hand_removal.segmentation.appearance import photograph, repaint
+from ego_perception.hand_removal.segmentation.clutter import scatter, zoomed
 from ego_perception.hand_removal.segmentation.composition import compose, mask_before
 from ego_perception.hand_removal.segmentation.sizes import HandClass
 
@@ -118,7 +119,7 @@ class HandDataset:
 
 
 def vary(images: Tensor, labels: Tensor, backgrounds: Tensor, generator: torch.Generator) -> HandBatch:
-    """Put pictures together anew, repaint and photograph them, and make up the mask of the frame before.
+    """Put pictures together anew, clutter, repaint and photograph them, and make up the mask of the frame before.
 
     Args:
         images: (B, 3, H, W) in 0..1.
@@ -127,6 +128,7 @@ def vary(images: Tensor, labels: Tensor, backgrounds: Tensor, generator: torch.G
         generator: on the CPU, wherever the images are.
     """
     composed = compose(images, labels, backgrounds, generator)
-    painted = repaint(composed.images, composed.labels, generator)
+    cluttered = scatter(composed.images, composed.labels, backgrounds.roll(1, 0), generator)
+    painted = repaint(cluttered, composed.labels, zoomed(backgrounds.roll(2, 0), generator), generator)
     labels = composed.labels * ~composed.is_bare[:, None, None]
     return HandBatch(photograph(painted, generator), mask_before(labels, generator), labels)

@@ -15,6 +15,7 @@ from ego_perception.bag.types import RosbagsFactory
 from ego_perception.data import Frame
 from ego_perception.data.hand_removal import HandRemovalEstimate, RemovalState
 from ego_perception.hand_removal.guard import RemovalGuard
+from ego_perception.hand_removal.masks import MaskConfig
 from ego_perception.messages import compressed_from_frame, image_from_frame, image_message
 from ego_perception.messages.hand_removal import HAND_FREE, RemovalMessages, RemovalTopic
 from ego_perception.messages.image import frame_from_image
@@ -307,6 +308,6 @@ def test_held_objects_are_removed_only_when_wanted() -> None:
     frame = frame_with_hand(0, 10**18)
     held = labels_of_hand(frame, fakes.HandLabel.HELD_OBJECT)
     for remove in (False, True):
-        estimator = RemovalGuard(FaultyEstimator("frame", remove_held_object=remove), remove_held_object=remove)
+        estimator = RemovalGuard(FaultyEstimator("frame", remove_held_object=remove), MaskConfig(remove_held_object=remove))
         estimate = estimator.push(Frame(frame.stamp_ns, frame.image, hands=held))
         assert (estimate.provenance != 0).any() == remove

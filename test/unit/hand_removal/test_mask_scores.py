@@ -12,7 +12,8 @@ from fixtures.truth_frames import EPOCH_NS
 from ego_perception.data import Frame, FrameTruth, SceneLabel
 from ego_perception.errors import SourceError
 from ego_perception.geometry import PinholeCamera
-from ego_perception.hand_removal.mask_scores import MaskScores, drawn_masks, find, score_masks
+from ego_perception.hand_removal.mask_scores import MASK_HEADINGS, FoundHands, MaskScores, drawn_masks, find, score_masks
+from ego_perception.hand_removal.masks import Doubt
 from ego_perception.hand_removal.segmentation.sizes import HandClass
 
 H, W = 48, 64
@@ -46,25 +47,57 @@ def frame(index: int, true_columns: int, *, classes: bool = True) -> Frame:
     return Frame(EPOCH_NS + index, rgb, camera=CAMERA, index=index, truth=truth)
 
 
+def found_hands(hands: np.ndarray, miss: float = 0.0, hole: np.ndarray | None = None) -> FoundHands:
+    none = np.zeros_like(hands)
+    return FoundHands(hands, none, hands if hole is None else hole, Doubt(miss, none), hands.astype(np.float32))
+
+
+def overlap(scores: MaskScores) -> dict[str, float]:
+    return {key: scores.row()[key] for key in ("iou", "recall", "frames")}
+
+
 def test_overlap_is_pooled_over_pixels() -> None:
     scores = MaskScores()
     found, truth = np.zeros((2, 10), bool), np.zeros((2, 10), bool)
     found[:, :4], truth[:, 2:8] = True, True
-    scores.add(found, truth)
-    scores.add(np.ones((4, 5), bool), np.ones((4, 5), bool))
-    assert scores.row() == pytest.approx({"iou": 24 / 36, "recall": 24 / 32, "frames": 2})
+    scores.add(found_hands(found), truth)
+    scores.add(found_hands(np.ones((4, 5), bool)), np.ones((4, 5), bool))
+    assert overlap(scores) == pytest.approx({"iou": 24 / 36, "recall": 24 / 32, "frames": 2})
 
 
 def test_nothing_to_find_and_nothing_found_divides_by_nothing() -> None:
     scores = MaskScores()
-    scores.add(np.zeros((4, 5), bool), np.zeros((4, 5), bool))
-    assert scores.row() == {"iou": 0, "recall": 0, "frames": 1}
+    assert not any(scores.row().values())
+    scores.add(found_hands(np.zeros((4, 5), bool)), np.zeros((4, 5), bool))
+    assert overlap(scores) == {"iou": 0, "recall": 0, "frames": 1} and scores.row()["good"] == 1
+    assert set(MASK_HEADINGS) < set(scores.row())
+
+
+def test_images_with_hands_left_in_are_told_from_those_without() -> None:
+    scores, truth = MaskScores(), np.zeros((100, 100), bool)
+    truth[:10, :10] = True  # 1 % of the image
+    half, grown = np.zeros_like(truth), np.zeros_like(truth)
+    half[:10, :3], grown[:12, :12] = True, True
+    nearly = truth.copy()
+    nearly[:10, 7:] = False  # 0.3 % left in: neither good nor bad
+    for found, hole, miss in (
+        (half, half, 0.004),  # bad, called clean
+        (half, half, 0.006),  # bad, told
+        (half, half, 0.5),  # bad, told
+        (half, grown, 0.0),  # good: the margin has the rest
+        (truth, truth, 0.02),  # good, doubted for nothing
+        (nearly, nearly, 0.0),
+    ):
+        scores.add(found_hands(found, miss, hole), truth)
+    row = scores.row()
+    assert (row["bad"], row["bad_clean"]) == pytest.approx((3 / 6, 1 / 3))
+    assert (row["good"], row["good_doubted"]) == pytest.approx((2 / 6, 1 / 2))
 
 
 def test_hands_and_arms_of_both_sides_count_and_held_objects_do_not() -> None:
     scores = MaskScores()
     score_masks([frame(0, 40)], BrightIsHand(), scores)
-    assert scores.row() == pytest.approx({"iou": 32 / 40, "recall": 32 / 40, "frames": 1})
+    assert overlap(scores) == pytest.approx({"iou": 32 / 40, "recall": 32 / 40, "frames": 1})
 
 
 def test_the_mask_of_one_frame_is_handed_to_the_next() -> None:
@@ -81,9 +114,11 @@ def test_frames_without_classes_are_refused() -> None:
 
 
 def test_masks_come_at_the_images_size_without_margin() -> None:
-    found, before = find(frame(0, 0).rgb, BrightIsHand(), None)
-    assert found.shape == (H, W) and found[:, :32].all() and not found[:, 33:].any()
-    assert before.shape == (H // 2, W // 2) and before.dtype == np.float32
+    found = find(frame(0, 0).rgb, BrightIsHand(), None)
+    assert found.hands.shape == (H, W) and found.hands[:, :32].all() and not found.hands[:, 33:].any()
+    assert found.hole[:, :33].all() and not found.hole[:, 36:].any() and not found.held.any()
+    assert found.probability.shape == (H // 2, W // 2) and found.probability.dtype == np.float32
+    assert found.doubt.miss == 0 and not found.doubt.where.any()
 
 
 def test_drawn_masks_are_read_in_the_order_of_names(tmp_path: Path) -> None:

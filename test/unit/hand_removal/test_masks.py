@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ego_perception.data.hand_removal import HandLabel
-from ego_perception.hand_removal.masks import MaskConfig, hand_probability, hole_of, labels_of, without_specks
+from ego_perception.hand_removal.masks import MaskConfig, doubt_of, hand_probability, hole_of, labels_of, without_specks
 from ego_perception.hand_removal.segmentation.sizes import HandClass
 
 H, W = 48, 64
@@ -79,3 +79,15 @@ def test_the_hole_has_a_margin_at_every_size_and_holds_no_object() -> None:
     assert hole_of(labels, (640, 480), MaskConfig(remove_held_object=True))[350, 500]
     assert hole_of(np.full((H, W), HandLabel.ANY, np.uint8), (64, 48), MaskConfig()).all()
     assert not hole_of(np.zeros((H, W), np.uint8), (64, 48), MaskConfig()).any()
+
+
+def test_doubt_is_the_hand_that_is_to_be_expected_outside_the_mask() -> None:
+    hand = np.zeros((H, W), np.float32)
+    hand[10:30, 20:40], hand[:10, :10], hand[40:, 60:] = 0.9, 0.3, 0.1
+    hole = np.zeros((4 * H, 4 * W), bool)
+    hole[40:120, 80:160] = True
+    miss, where = doubt_of(hand, hole, MaskConfig())
+    assert miss == pytest.approx((100 * 0.3 + 32 * 0.1) / (H * W), rel=1e-4)
+    assert where[:40, :40].all() and where.sum() == 1600, "neither what is removed nor what is next to nothing"
+    nothing_left = doubt_of(hand, np.ones_like(hole), MaskConfig())
+    assert nothing_left.miss == 0 and not nothing_left.where.any()

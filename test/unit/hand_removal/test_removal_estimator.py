@@ -12,6 +12,9 @@ from ego_perception.geometry import PinholeCamera
 from ego_perception.hand_removal.background.geometry_warp import SceneGeometry
 from ego_perception.hand_removal.background.plate import Background
 from ego_perception.hand_removal.estimator import HandRemovalConfig, HandRemovalEstimator
+from ego_perception.hand_removal.fill.painter import Painted
+from ego_perception.hand_removal.guard import RemovalGuard
+from ego_perception.hand_removal.masks import MaskConfig
 from ego_perception.hand_removal.segmentation.sizes import HandClass
 
 W, H = 160, 120
@@ -34,6 +37,20 @@ class Sees:
         if self.fault is not None:
             p[:] = self.fault
         return p
+
+
+class Flat:
+    """Paints what nobody saw grey."""
+
+    name = "flat"
+
+    def reset(self) -> None:
+        pass
+
+    def paint(self, rgb: np.ndarray, hole: np.ndarray, background: Background) -> Painted:
+        provenance = np.where(background.observed, Provenance.OBSERVED, Provenance.GENERATED).astype(np.uint8) * hole
+        image = np.where((provenance == Provenance.GENERATED)[..., None], np.uint8(90), background.rgb)
+        return Painted(image, provenance, background.confidence, background.age_s)
 
 
 class Paints:
@@ -152,3 +169,71 @@ def test_held_objects_and_geometry_reach_the_memory(monkeypatch: pytest.MonkeyPa
     held, hole = np.asarray(told["movers"]), np.asarray(told["hole"])
     assert held[45:55, 125:145].all() and not (held & hole).any() and not hole[45:55, 125:145].any()
     assert told["geometry"] is given and told["camera"] is camera
+
+
+class HalfSees(Sees):
+    """Finds one hand; of a second one, green, it says how likely it is."""
+
+    def __init__(self, second: float) -> None:
+        self.second = second
+
+    def predict(self, rgb: np.ndarray, before: np.ndarray | None = None) -> np.ndarray:
+        p = super().predict(rgb, before)
+        p[HandClass.LEFT_ARM] = self.second * (rgb == (0, 255, 0)).all(axis=-1)
+        p[HandClass.NONE] -= p[HandClass.LEFT_ARM]
+        return p
+
+
+def with_second_hand(k: int, x: int | None) -> Frame:
+    image = frame(k)
+    if x is not None:
+        image.rgb[90:110, x : x + 20] = (0, 255, 0)  # 2.1 % of the image
+    return image
+
+
+@pytest.mark.parametrize(
+    ("second", "state"),
+    [(0.0, RemovalState.CLEAN), (0.1, RemovalState.CLEAN), (0.35, RemovalState.DEGRADED)],
+)
+def test_a_hand_that_was_half_seen_makes_no_clean_image(second: float, state: RemovalState) -> None:
+    remover = RemovalGuard(estimator(HalfSees(second), Flat()))
+    out = [remover.push(with_second_hand(k, 100)) for k in range(2)][-1]
+    assert out.state is state and out.image is not None
+    assert out.expected_miss == pytest.approx(second * 400 / (W * H), rel=1e-3)
+    assert ("hands may have been missed: 0.7%" in out.reason) == (state is RemovalState.DEGRADED)
+
+
+def test_a_large_hand_in_doubt_is_withheld() -> None:
+    image = frame(0)
+    image.rgb[85:115, 10:80] = (0, 255, 0)
+    out = RemovalGuard(estimator(HalfSees(0.38), Flat())).push(image)
+    assert out.state is RemovalState.WITHHELD and out.image is None and "missed: 4." in out.reason
+    assert out.hand_mask is not None and out.hand_mask[60, 70] == HandLabel.RIGHT
+
+
+def test_the_limits_of_doubt_are_parameters() -> None:
+    for config, state in (
+        (MaskConfig(doubtful_miss=0.5), RemovalState.CLEAN),
+        (MaskConfig(withheld_miss=0.005), RemovalState.WITHHELD),
+    ):
+        remover = RemovalGuard(estimator(HalfSees(0.35), Flat()), config)
+        assert remover.push(with_second_hand(0, 100)).state is state
+
+
+def test_what_may_be_a_hand_is_not_remembered() -> None:
+    for second, remembered in ((0.0, True), (0.3, False)):
+        remover = estimator(HalfSees(second), None)
+        for k in range(18):
+            image = frame(k, None)
+            image.rgb[50:70, 110:125] = (0, 255, 0)
+            image.rgb[40:80, 6 * k : 6 * k + 30] = SKIN  # in the end the found hand covers the other one
+            out = remover.push(image)
+        assert out.provenance is not None
+        assert (out.provenance[60, 118] == Provenance.OBSERVED) == remembered
+
+
+def test_masks_from_elsewhere_are_not_doubted() -> None:
+    image = with_second_hand(0, 100)
+    given = Frame(image.stamp_ns, image.rgb, hands=np.zeros((H, W), np.uint8))
+    out = RemovalGuard(estimator(HalfSees(0.35), Flat(), source="auto")).push(given)
+    assert out.state is RemovalState.CLEAN and out.expected_miss == 0

@@ -103,6 +103,10 @@ def test_the_summary_counts_pixels_and_tells_the_median_age(estimate: HandRemova
     assert list(summary.fractions) == [0.25] * 4
     assert summary.observed_age_p50_s == pytest.approx(2.0)
     assert (summary.image_width, summary.image_height, summary.model_id) == (96, 72, "x")
+    assert (summary.state, summary.reason, summary.expected_miss) == (summary.TRACKING, "", 0)
+    doubted = replace(estimate, state=RemovalState.DEGRADED, reason="missed", expected_miss=0.25)
+    told = RemovalMessages(FACTORY, doubted).provenance()
+    assert (told.state, told.reason, told.expected_miss) == (told.DEGRADED, "missed", 0.25)
     assert np.isnan(observed_age_s(replace(estimate, provenance=np.zeros((72, 96), np.uint8))))
 
 

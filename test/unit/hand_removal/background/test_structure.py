@@ -39,7 +39,7 @@ def test_a_warp_and_its_parallax_agree_with_finite_differences() -> None:
     inverse = np.full((H, W), 0.7, np.float32)
     T = make_transform(so3_exp([0.02, -0.03, 0.01]), [0.1, -0.05, 0.08])
     low, high = (Warp(RAYS, inverse + d, T, CAMERA) for d in (np.float32(-1e-2), np.float32(1e-2)))
-    assert np.allclose((high.xy - low.xy) / 2e-2, Warp(RAYS, inverse, T, CAMERA).parallax(), atol=0.05)
+    assert np.allclose((high.xy - low.xy) / 2e-2, np.stack(Warp(RAYS, inverse, T, CAMERA).parallax(), axis=-1), atol=0.05)
     same = Warp(RAYS, inverse, np.eye(4), CAMERA)
     assert same.inside().all() and np.abs(same.parallax()).max() == 0
 

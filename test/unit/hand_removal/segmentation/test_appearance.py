@@ -33,15 +33,24 @@ def scene_() -> tuple[torch.Tensor, torch.Tensor]:
     return ramp, labels
 
 
+@pytest.fixture(name="even_skin")
+def even_skin_(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Skin without grain, so that light and shade alone make differences."""
+    monkeypatch.setattr(
+        "ego_perception.hand_removal.segmentation.appearance.grain", lambda count, size, _: torch.ones(count, 1, *size)
+    )
+
+
 def test_skin_is_redder_than_blue_and_ranges_from_light_to_dark() -> None:
     colours = skin_colours(500, generator(0))[:, :, 0, 0]
     assert float((colours[:, 0] > colours[:, 2]).float().mean()) > 0.95
     assert float(colours.mean(1).min()) < 0.25 and float(colours.mean(1).max()) > 0.75
 
 
+@pytest.mark.usefixtures("even_skin")
 def test_light_and_shade_stay_and_colours_change(scene: tuple[torch.Tensor, torch.Tensor]) -> None:
     images, labels = scene
-    painted = repaint(images, labels, generator(0))
+    painted = repaint(images, labels, images.flip(3), generator(0))
     hand = painted[:, :, 13:17, 13:27].mean(2)
     assert (hand.diff(dim=2) >= -1e-4).all()  # the ramp rises everywhere, whatever the colour
     is_grey = (hand - hand.mean(1, keepdim=True)).abs().amax((1, 2)) < 0.01
@@ -51,20 +60,28 @@ def test_light_and_shade_stay_and_colours_change(scene: tuple[torch.Tensor, torc
 
 def test_what_is_held_keeps_its_colours_and_most_backgrounds_do(scene: tuple[torch.Tensor, torch.Tensor]) -> None:
     images, labels = scene
-    painted = repaint(images, labels, generator(1))
+    painted = repaint(images, labels, images.flip(3), generator(1))
     assert torch.equal(painted[:, :, 5:8, 12:28], images[:, :, 5:8, 12:28])
     kept = torch.isclose(painted[:, :, :, 40:], images[:, :, :, 40:]).flatten(1).all(1)
     assert 0.55 < float(kept.float().mean()) < 0.85
 
 
+@pytest.mark.usefixtures("even_skin")
 def test_some_arms_are_bare_some_sleeved_some_partly(scene: tuple[torch.Tensor, torch.Tensor]) -> None:
     images, labels = scene
-    painted = repaint(torch.full_like(images, 0.5), labels, generator(2))
+    painted = repaint(torch.full_like(images, 0.5), labels, torch.zeros_like(images), generator(2))
     near, far = painted[:, :, 22:24, 14:26].mean((2, 3)), painted[:, :, 44:47, 14:26].mean((2, 3))
     hand = painted[:, :, 13:17, 14:26].mean((2, 3))
     is_like_hand = ((near - hand).abs().amax(1) < 1e-3, (far - hand).abs().amax(1) < 1e-3)
     assert all(0.2 < float(same.float().mean()) < 0.9 for same in is_like_hand)
     assert int((is_like_hand[0] & ~is_like_hand[1]).sum()) > 5  # the sleeve ends on the arm
+
+
+def test_skin_is_grained_and_the_simulators_own_is_not(scene: tuple[torch.Tensor, torch.Tensor]) -> None:
+    images, labels = scene
+    painted = repaint(torch.full_like(images, 0.5), labels, images, generator(3))
+    spread = painted[:, :, 12:18, 12:28].flatten(2).std(2).amax(1)
+    assert 0.25 < float((spread < 1e-6).float().mean()) < 0.55 and float(spread.max()) > 0.03
 
 
 def test_distances_start_at_the_nearer_hand() -> None:
@@ -77,9 +94,17 @@ def test_distances_start_at_the_nearer_hand() -> None:
 
 def test_cloth_comes_plain_and_patterned() -> None:
     distance = torch.rand(60, H, W, generator=generator(0))
-    spread = cloth_colours(distance, generator(0)).flatten(2).std(2).amax(1)
-    assert cloth_colours(distance, generator(0)).shape == (60, 3, H, W)
-    assert 10 < int((spread < 1e-6).sum()) < 40
+    cloth = cloth_colours(distance, torch.full((60, 3, H, W), 0.123), generator(0))
+    assert cloth.shape == (60, 3, H, W)
+    is_printed = (cloth == 0.123).flatten(1).all(1)
+    assert 3 < int(is_printed.sum()) < 20
+    assert 8 < int((cloth[~is_printed].flatten(2).std(2).amax(1) < 1e-6).sum()) < 35
+
+
+def test_many_clothes_have_little_colour() -> None:
+    cloth = cloth_colours(torch.zeros(400, 4, 4), torch.zeros(400, 3, 4, 4), generator(1))
+    colour = cloth.amax((1, 2, 3)) - cloth.amin((1, 2, 3))
+    assert 0.2 < float((colour < 0.1).float().mean()) < 0.6
 
 
 def test_toned_backgrounds_keep_their_brightness_order(scene: tuple[torch.Tensor, torch.Tensor]) -> None:

@@ -88,12 +88,40 @@ def test_images_of_any_size_give_probabilities_at_the_networks_size(size: tuple[
     rgb = np.zeros((size[1], size[0], 3), np.uint8)
     rgb[:, size[0] // 2 :] = 255
     before = np.ones((7, 9), np.float32)
-    p = HandSegmenterNetwork(SegmenterConfig(), backend, "fixed").predict(rgb, before)
+    p = HandSegmenterNetwork(SegmenterConfig(), backend, "fixed", looks=1).predict(rgb, before)
     width, height = input_size(*size, 256)
     assert p.shape == (6, height, width) and width % STRIDE == 0 and height % STRIDE == 0
     assert np.allclose(p.sum(0), 1, atol=1e-5) and backend.given[0][1].shape == (1, 1, height, width)
     assert (backend.given[0][1] == 1).all() and backend.given[0][0].max() <= 1
     assert p[HandClass.LEFT_HAND, :, -1].min() > 0.5 > p[HandClass.LEFT_HAND, :, 0].max()
+
+
+class SeesLeft:
+    """A backend that finds a left arm in the left half, on the mirrored side as well, and tells how large the images were."""
+
+    def __init__(self) -> None:
+        self.given: list[tuple[np.ndarray, ...]] = []
+
+    def run(self, *inputs: np.ndarray) -> list[np.ndarray]:
+        self.given.append(inputs)
+        scores = np.zeros((1, 6, *inputs[0].shape[2:]), np.float32)
+        scores[0, HandClass.LEFT_ARM, :, : scores.shape[3] // 2] = 20
+        scores[0, HandClass.NONE, :, scores.shape[3] // 2 :] = 20
+        return [scores]
+
+
+def test_the_second_look_is_larger_and_mirrored_and_both_count() -> None:
+    backend = SeesLeft()
+    rgb, before = np.zeros((480, 640, 3), np.uint8), np.zeros((30, 40), np.float32)
+    rgb[:, :320], before[:, :20] = 255, 1
+    p = HandSegmenterNetwork(SegmenterConfig(), backend, "left").predict(rgb, before)
+    assert p.shape == (6, 288, 384) and np.allclose(p.sum(0), 1, atol=1e-5)
+    (first, mask), (second, mirrored) = backend.given
+    assert first.shape == (1, 3, 192, 256) and second.shape == (1, 3, 288, 384)
+    assert first[0, :, :, 0].min() == 1 == second[0, :, :, -1].min() and mask[0, 0, 0, 0] == 1 == mirrored[0, 0, 0, -1]
+    assert np.allclose(p[HandClass.LEFT_ARM, :, 10], 0.5, atol=1e-5), "seen at first, not in the mirror"
+    assert np.allclose(p[HandClass.RIGHT_ARM, :, -10], 0.5, atol=1e-5), "a left arm in the mirror is a right one"
+    assert np.allclose(p[HandClass.RIGHT_ARM, :, 10], 0, atol=1e-5)
 
 
 def test_scores_pool_over_pixels_and_sides_are_counted() -> None:
