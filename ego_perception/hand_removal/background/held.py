@@ -17,6 +17,7 @@ Colours = NDArray[np.floating] | NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 
 _REACH = 0.25  # of an object's radius, beyond its convex hull
+_SLICE = 0.22  # of the square of its width, the area below which a piece is a thin slice of something
 _BRIDGE = 0.04  # of the image width, half the gap across which two pieces are one object
 _MIN_PIXELS = 8  # of an object and of a comparison
 _TOUCH_PX = 2  # from the hole, within which an object lies in the hand
@@ -71,9 +72,13 @@ def held_objects(movers: Mask, hole: Mask) -> Held:
     for number in range(1, count):
         piece = pieces == number
         area = int(piece.sum())
-        if area >= _MIN_PIXELS and (near & piece).any():
-            whole = _grown(_hull(piece), round(_REACH * float(np.sqrt(area / np.pi))))
-            behind[whole & hole] = number
+        touching = near & piece
+        if area >= _MIN_PIXELS and touching.any():
+            # Of most things as much lies beyond where they touch the hand as a thin slice lacks to be as deep as it is wide.
+            wide = max(cv2.boundingRect(touching.view(np.uint8))[2:])
+            missing = wide - area / wide if area < _SLICE * wide * wide else 0.0
+            reach = max(_REACH * float(np.sqrt(area / np.pi)), missing)
+            behind[_grown(_hull(piece), round(reach)) & hole] = number
     return Held(pieces, behind)
 
 

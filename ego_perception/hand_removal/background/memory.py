@@ -9,12 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cached_property
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from ego_perception.geometry import invert
 
 Image = NDArray[np.uint8]
+
+_AROUND_PX, _SURROUNDED = 5, 0.6  # a pinhole: of the pixels in a square of this side more than this share is known
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +62,21 @@ class Places:
 def nowhere(shape: tuple[int, ...]) -> Places:
     """Places of which nothing is known."""
     return Places(np.full(shape, -1, np.int32), np.zeros(shape, np.int64), np.zeros(shape, np.float32))
+
+
+def close_pinholes(places: Places, where: NDArray[np.bool_]) -> None:
+    """Give single pixels (h, w) `where` allows that nothing is known of the origin that their neighbours have."""
+    known = (places.id != -1).view(np.uint8)
+    share = cv2.boxFilter(known, cv2.CV_32F, (_AROUND_PX, _AROUND_PX), borderType=cv2.BORDER_CONSTANT)
+    at = np.flatnonzero(where & (known == 0) & (share > _SURROUNDED))
+    w = known.shape[1]
+    ids, stamps, confidence = places.id.ravel(), places.stamp_ns.ravel(), places.confidence.ravel()
+    for step in (-1, 1, -w, w):
+        beside = np.clip(at + step, 0, known.size - 1)
+        found = known.ravel()[beside] > 0
+        ids[at[found]], stamps[at[found]] = ids[beside[found]], stamps[beside[found]]
+        confidence[at[found]] = confidence[beside[found]]
+        at = at[~found]
 
 
 class SnapshotStore:

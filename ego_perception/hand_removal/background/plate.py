@@ -16,7 +16,7 @@ from ego_perception.hand_removal.background.drawing import Background, Drawing
 from ego_perception.hand_removal.background.exposure import gain_between
 from ego_perception.hand_removal.background.geometry_warp import SceneGeometry
 from ego_perception.hand_removal.background.held import held_objects
-from ego_perception.hand_removal.background.memory import Places, Snapshot, SnapshotStore, nowhere
+from ego_perception.hand_removal.background.memory import Places, Snapshot, SnapshotStore, close_pinholes, nowhere
 from ego_perception.hand_removal.background.pull_push import pull_push
 from ego_perception.hand_removal.background.quarantine import Quarantine, out_of_nowhere
 from ego_perception.hand_removal.background.recall import Recall
@@ -144,6 +144,7 @@ class BackgroundPlate:
             strange = out_of_nowhere(masks.hands, source.grown, step.index, (stamp_ns - source.stamp_ns) * 1e-9)
             places.id[strange], places.stamp_ns[strange] = -1, stamp_ns
         view = self._fill_gaps(view, places, stamp_ns)
+        close_pinholes(places, view.hidden)
         number = 0 if before is None else before.id + 1
         now = Snapshot(number, stamp_ns, rgb, view.grey, view.hidden, unsure, gain, view.T_world_cam, self._world)
         drawing = Drawing(now, view, places, Sources(self._store, view, places.id))

@@ -81,6 +81,32 @@ def test_depth_is_found_by_itself_where_none_is_given() -> None:
     assert psnr(background, clean, background.observed) > 22
 
 
+def test_geometry_may_come_from_a_function_that_is_called_once_per_image() -> None:
+    plates = [BackgroundPlate(BackgroundConfig()) for _ in range(2)]
+    calls = []
+    for k in range(4):
+        clean, depth, T = scene(0.02 * k)
+        given, hole = SceneGeometry(k * STEP_NS, depth, T, CAMERA), disc(60 + 40 * k, 120, 30)
+
+        def late(given: SceneGeometry = given) -> SceneGeometry:
+            calls.append(given.stamp_ns)
+            return given
+
+        a = plates[0].push(clean, hole, k * STEP_NS, camera=CAMERA, geometry=given)
+        b = plates[1].push(clean, hole, k * STEP_NS, camera=CAMERA, geometry=late)
+        assert np.array_equal(a.rgb, b.rgb) and np.array_equal(a.confidence, b.confidence)
+    assert calls == [k * STEP_NS for k in range(4)]
+
+
+def test_a_function_that_knows_no_geometry_changes_nothing() -> None:
+    plates = [BackgroundPlate(BackgroundConfig()) for _ in range(2)]
+    for k in range(3):
+        clean, hole = scene(0.02 * k)[0], disc(60 + 40 * k, 120, 30)
+        a = plates[0].push(clean, hole, k * STEP_NS)
+        b = plates[1].push(clean, hole, k * STEP_NS, geometry=lambda: None)
+        assert np.array_equal(a.rgb, b.rgb)
+
+
 def test_geometry_of_another_image_is_not_used() -> None:
     (stale, *_), (none, *_) = walk(given=True, stamp_shift=1), walk(given=False)
     assert np.array_equal(stale.rgb, none.rgb) and np.array_equal(stale.confidence, none.confidence)

@@ -48,6 +48,17 @@ def test_two_objects_are_told_apart() -> None:
     assert held.behind[120, 152] == held.piece[120, 140] and held.behind[120, 198] == held.piece[120, 215]
 
 
+def test_of_a_thin_slice_the_rest_lies_behind_the_hand() -> None:
+    hand = (ROWS > 104) & (np.abs(COLS - 150) < 45)
+    ball = disc(150, 120, 25)
+    slice_, handle = ball & ~hand & (ROWS < 105), (np.abs(COLS - 150) < 5) & (ROWS > 60) & (ROWS < 105)
+    for seen, reaches_down in ((slice_, True), (handle, False)):
+        held = held_objects(seen & ~hand, hand)
+        assert seen.sum() > 200 and held.piece.max() == 1
+        assert bool(held.behind[115, 150]) == reaches_down
+    assert not held_objects(slice_, hand).behind[170:].any()
+
+
 def test_fingers_divide_an_object_and_it_goes_on_under_them() -> None:
     fingers = CUP & (COLS > 144) & (COLS < 152)
     held = held_objects(CUP & ~fingers, fingers)

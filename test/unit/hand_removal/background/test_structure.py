@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
 from ego_perception.geometry import PinholeCamera, make_transform, so3_exp
 from ego_perception.hand_removal.background.motion import reprojection_error, solve_motion
-from ego_perception.hand_removal.background.structure import Structure, Warp, carried, informed, refined, splat, unknown
+from ego_perception.hand_removal.background.structure import (
+    Structure,
+    Warp,
+    carried,
+    informed,
+    refined,
+    sampled,
+    splat,
+    unknown,
+)
 
 W, H = 96, 72
 CAMERA = PinholeCamera.from_fov(W, H, 1.0)
@@ -33,6 +43,30 @@ def test_what_is_nearer_hides_what_is_behind() -> None:
     assert (there[:, 51:59] > 0.9).all()  # the bar has moved ten pixels, and the wall behind it is covered
     assert (index[:, 53:57] % W >= 40).all() and (index[:, 53:57] % W < 50).all()
     assert (index[:, 44:48] < 0).any()  # what the bar had covered was never seen
+
+
+@pytest.mark.parametrize("channels", [(), (2,), (3,)])
+@pytest.mark.parametrize("interpolation", [cv2.INTER_LINEAR, cv2.INTER_CUBIC])
+def test_samples_at_whole_pixels_are_the_pixels(channels: tuple[int, ...], interpolation: int) -> None:
+    image = np.random.default_rng(0).integers(0, 255, (H, W, *channels), dtype=np.uint8)
+    xy = np.stack(np.meshgrid(np.arange(W), np.arange(H)), axis=-1).astype(np.float32)
+    assert np.array_equal(sampled(image, xy, interpolation), image)
+    assert np.array_equal(sampled(image, xy + np.array([1, 0], np.float32), interpolation)[:, :-1], image[:, 1:])
+
+
+def test_of_many_pixels_that_meet_the_nearest_stays() -> None:
+    inverse = np.random.default_rng(0).uniform(0.1, 1.0, (H, W)).astype(np.float32)
+    back = np.eye(4)
+    back[2, 3] = 3.0  # from far behind everything falls on few pixels
+    index, there = splat(RAYS, inverse, back, CAMERA)
+    x, y, z = ((RAYS[..., k] + inverse * back[k, 3]).ravel() for k in range(3))
+    col, row = np.rint(x / z * CAMERA.fx + CAMERA.cx).astype(int), np.rint(y / z * CAMERA.fy + CAMERA.cy).astype(int)
+    nearest = np.zeros(H * W, np.float32)
+    np.maximum.at(nearest, row * W + col, inverse.ravel() / z)
+    hit = nearest.reshape(H, W) > 0
+    assert (index[hit] >= 0).all()
+    assert (inverse.ravel() / z)[index[hit]] == pytest.approx(nearest.reshape(H, W)[hit], rel=1e-5)
+    assert (there[hit] >= nearest.reshape(H, W)[hit] * 0.999).all()
 
 
 def test_a_warp_and_its_parallax_agree_with_finite_differences() -> None:
