@@ -75,8 +75,8 @@ class MaskScores:
         }
 
 
-def score_masks(frames: Iterable[Frame], segmenter: Segmenter, scores: MaskScores) -> None:
-    """Segment consecutive frames as the estimator does, each with the mask of the one before, and compare with the truth.
+def score_masks(frames: Iterable[Frame], segmenter: Segmenter, scores: MaskScores, config: MaskConfig | None = None) -> None:
+    """Segment consecutive frames as the estimator does and compare with the truth.
 
     Raises:
         SourceError: a frame without classes.
@@ -85,7 +85,7 @@ def score_masks(frames: Iterable[Frame], segmenter: Segmenter, scores: MaskScore
     for frame in frames:
         if frame.truth is None or frame.truth.classes is None:
             raise SourceError(f"frame {frame.index} has no classes to compare with; render clips with them")
-        found = find(frame.rgb, segmenter, before)
+        found = find(frame.rgb, segmenter, before, config)
         before, classes = found.probability, hand_classes(frame.truth.classes)
         scores.add(found, (classes >= HandClass.LEFT_HAND) & (classes <= HandClass.RIGHT_ARM))
 
@@ -107,10 +107,10 @@ class FoundHands(NamedTuple):
     probability: NDArray[np.float32]
 
 
-def find(rgb: Image, segmenter: Segmenter, before: NDArray[np.float32] | None) -> FoundHands:
+def find(rgb: Image, segmenter: Segmenter, before: NDArray[np.float32] | None, config: MaskConfig | None = None) -> FoundHands:
     """Look for hands in an (H, W, 3) image; `before` is the probability of the image before, where there is one."""
-    config, size = MaskConfig(), (rgb.shape[1], rgb.shape[0])
-    probabilities = segmenter.predict(rgb, before)
+    config, size = config or MaskConfig(), (rgb.shape[1], rgb.shape[0])
+    probabilities = segmenter.predict(rgb, before if config.hand_on else None)
     labels, hand = labels_of(probabilities, before, config), hand_probability(probabilities)
     is_hand = ((labels != HandLabel.NONE) & (labels != HandLabel.HELD_OBJECT)).astype(np.float32)
     hands = np.asarray(cv2.resize(is_hand, size, interpolation=cv2.INTER_LINEAR) > 0.5)

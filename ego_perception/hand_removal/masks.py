@@ -27,10 +27,16 @@ class MaskConfig:
     """How hands are looked for, and how their mask is cleaned, widened and doubted."""
 
     looks: int = param(
-        2, "Looks of the own segmenter at each image: a second, larger and mirrored one finds more, at 20 ms.", ge=1, le=2
+        1, "Looks of the own segmenter at each image: a second, mirrored one knows better when to doubt, and costs.", ge=1, le=2
+    )
+    hand_on: bool = param(
+        False, "Tell the segmenter what it found in the frame before: steadier, but what was wrongly found or missed stays so."
     )
     threshold: float = param(
-        0.4, "Probability from which a pixel is a hand; low, because a missed hand is worse.", ge=0.0, le=1.0
+        0.4,
+        "Probability from which a pixel is a hand; with two looks 0.5 is better, as one may be wrong.",
+        ge=0.0,
+        le=1.0,
     )
     keep_threshold: float = param(0.3, "The same where the frame before had a hand.", ge=0.0, le=1.0)
     min_area: float = param(0.001, "Pieces smaller than this share of the image are dropped.", ge=0.0, le=1.0)
@@ -40,7 +46,7 @@ class MaskConfig:
         0.15, "Probability from which a pixel outside the mask may be a hand: it is not kept as background.", ge=0.0, le=1.0
     )
     doubtful_miss: float = param(
-        0.005, "Share of the image, expected to be hands outside the mask, from which the state is DEGRADED.", ge=0.0, le=1.0
+        0.004, "Share of the image, expected to be hands outside the mask, from which the state is DEGRADED.", ge=0.0, le=1.0
     )
     withheld_miss: float = param(0.02, "The same, from which there is no hand-free image at all.", ge=0.0, le=1.0)
 

@@ -11,6 +11,7 @@ import os
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -57,14 +58,17 @@ class OnnxNetwork:
         self._build, self._inputs, self._outputs = build, tuple(inputs), tuple(outputs)
         self._any_size = any_size
         self._sessions: dict[tuple[tuple[int, ...], ...], Any] = {}
+        self._opening = Lock()
 
     def run(self, *arrays: Array) -> list[Array]:
-        """Run on contiguous float32 arrays; the results are in the order of `outputs`."""
+        """Run on contiguous float32 arrays, from any thread; the results are in the order of `outputs`."""
         shapes = tuple(array.shape for array in arrays)
         key = () if self._any_size else shapes
-        session = self._sessions.get(key)
-        if session is None:
-            session = self._sessions[key] = self._open(shapes)
+        if key not in self._sessions:
+            with self._opening:
+                if key not in self._sessions:
+                    self._sessions[key] = self._open(shapes)
+        session = self._sessions[key]
         results: list[Array] = session.run(self._outputs, dict(zip(self._inputs, arrays, strict=True)))
         return results
 

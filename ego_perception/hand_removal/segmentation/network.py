@@ -1,11 +1,13 @@
 """The segmenter at work: weights in, class probabilities out.
 
-A small network seldom errs in the same way twice. So an image is looked at a second time, half as large again and mirrored:
-the mean of both finds more hands than either, and where they differ there is doubt (`masks.expected_miss`).
+An image is looked at larger than the network's training images, which finds more (Touvron et al., "Fixing the train-test
+resolution discrepancy", NeurIPS 2019), and on request a second time mirrored: a small network seldom errs in the same way
+twice. The mean of both is right more often than either, and where they differ there is doubt (`masks.doubt_of`).
 """
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float32]
 
-_SECOND_LOOK: Final = 1.5  # width of the image for the second look, relative to the first
+_ENLARGED: Final = 1.25  # width of the images at work, relative to those in training
 
 
 def _build(config: SegmenterConfig) -> HandSegmenter:
@@ -42,11 +44,12 @@ class HandSegmenterNetwork:
         config: sizes of the network.
         backend: runs it.
         name: model name and checksum, for diagnostics.
-        looks: 1 or 2 at each image; the second takes more than twice the time of the first.
+        looks: 1 or 2 at each image; two are taken side by side, in two threads.
     """
 
-    def __init__(self, config: SegmenterConfig, backend: Backend, name: str, looks: int = 2) -> None:
-        self.config, self.backend, self.name, self.looks = config, backend, name, looks
+    def __init__(self, config: SegmenterConfig, backend: Backend, name: str, looks: int = 1) -> None:
+        self.config, self.backend, self.name = config, backend, name
+        self._second = ThreadPoolExecutor(1, "second-look") if looks == 2 else None
 
     def predict(self, rgb: NDArray[np.uint8], before: Array | None = None) -> Array:
         """Look at an (H, W, 3) RGB image.
@@ -55,36 +58,30 @@ class HandSegmenterNetwork:
             before: (h, w) how likely a hand was in the frame before, 0..1, any size; None where there is none.
 
         Returns:
-            Probabilities (6, h, w) of the classes in `HandClass`, at the size of the larger look.
+            Probabilities (6, h, w) of the classes in `HandClass`, at the size at which the network looks.
         """
-        wide = self.config.width if self.looks == 1 else round(self.config.width * _SECOND_LOOK)
-        image = _shrunk(rgb, input_size(rgb.shape[1], rgb.shape[0], wide))
-        if self.looks == 1:
-            return self._look(image, before)
-        first = self._look(_shrunk(image, input_size(rgb.shape[1], rgb.shape[0], self.config.width)), before)
-        second = self._look(image[:, ::-1], None if before is None else np.ascontiguousarray(before[:, ::-1]))
-        mean = np.empty_like(second)
+        size = input_size(rgb.shape[1], rgb.shape[0], round(self.config.width * _ENLARGED))
+        is_smaller = size[0] < rgb.shape[1]
+        image = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA if is_smaller else cv2.INTER_LINEAR)
+        small = None if before is None else np.asarray(cv2.resize(before, size, interpolation=cv2.INTER_LINEAR), np.float32)
+        if self._second is None:
+            return self._look(image, small)
+        mirrored = self._second.submit(self._look, image[:, ::-1], None if small is None else small[:, ::-1])
+        mean, second = self._look(image, small), mirrored.result()
         for k, other in enumerate(MIRRORED):
-            plane = cv2.resize(first[k], (mean.shape[2], mean.shape[1]), interpolation=cv2.INTER_LINEAR)
-            cv2.addWeighted(plane, 0.5, second[other, :, ::-1], 0.5, 0.0, dst=mean[k])
+            cv2.addWeighted(mean[k], 0.5, second[other, :, ::-1], 0.5, 0.0, dst=mean[k])
         return mean
 
-    def _look(self, rgb: NDArray[np.uint8], before: Array | None) -> Array:
+    def _look(self, rgb: NDArray[np.generic], before: NDArray[np.generic] | None) -> Array:
+        """Probabilities (6, h, w) of an (h, w, 3) image of the network's size, with the (h, w) mask before."""
         image = np.ascontiguousarray(rgb.transpose(2, 0, 1)[None], dtype=np.float32) * np.float32(1 / 255)
-        mask = np.zeros(rgb.shape[:2], np.float32)
-        if before is not None:
-            mask = np.asarray(cv2.resize(before, rgb.shape[1::-1], interpolation=cv2.INTER_LINEAR), np.float32)
+        mask = np.zeros(rgb.shape[:2], np.float32) if before is None else np.ascontiguousarray(before, np.float32)
         scores = self.backend.run(image, mask[None, None])[0][0]
         scores = np.exp(scores - scores.max(axis=0))
         return np.asarray(scores / scores.sum(axis=0), np.float32)
 
 
-def _shrunk(rgb: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    is_smaller = size[0] < rgb.shape[1]
-    return np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA if is_smaller else cv2.INTER_LINEAR), np.uint8)
-
-
-def load_segmenter(path: Path | None = None, *, threads: int = 1, device: str = "cpu", looks: int = 2) -> HandSegmenterNetwork:
+def load_segmenter(path: Path | None = None, *, threads: int = 1, device: str = "cpu", looks: int = 1) -> HandSegmenterNetwork:
     """Load the network; see `NetworkKind.start` and `HandSegmenterNetwork`."""
     network = HAND_SEGMENTER.start(path, threads=threads, device=device)
     return HandSegmenterNetwork(network.sizes, network.backend, network.name, looks)

@@ -123,7 +123,7 @@ def test_the_diffusion_model_is_timed_on_request_only(
     asked: list[bool] = []
     monkeypatch.setattr(bench, "Subject", [bench.Subject.HAND_REMOVAL])
     monkeypatch.setattr(bench, "measure", lambda *args, in_full, **options: asked.append(in_full) or [])
-    bench.bench(subjects, 20.0, 10.0, 10501, None)
+    bench.bench(subjects, 20.0, 10.0, None, None)
     assert asked == [with_diffusion]
 
 
@@ -134,3 +134,9 @@ def test_targets_are_limits_from_below_and_from_above() -> None:
     silent = live.Played({SceneTopic.ODOM: Arrivals([1.0]), SceneTopic.POINTS: Arrivals()}, {})
     row = live.silent_row("live", silent)
     assert (row.value, row.reached, silent.silent) == (1.0, False, ["points"])
+
+
+def test_hand_removal_is_measured_where_hands_are_seen() -> None:
+    seeds = {subject: bench.seed_of(subject, None) for subject in bench.Subject}
+    assert seeds[bench.Subject.HAND_REMOVAL] != seeds[bench.Subject.LIVE]
+    assert {bench.seed_of(subject, 7) for subject in bench.Subject} == {7}

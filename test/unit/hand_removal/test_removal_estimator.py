@@ -237,3 +237,18 @@ def test_masks_from_elsewhere_are_not_doubted() -> None:
     given = Frame(image.stamp_ns, image.rgb, hands=np.zeros((H, W), np.uint8))
     out = RemovalGuard(estimator(HalfSees(0.35), Flat(), source="auto")).push(given)
     assert out.state is RemovalState.CLEAN and out.expected_miss == 0
+
+
+@pytest.mark.parametrize("hand_on", [False, True])
+def test_the_segmenter_is_told_what_it_found_before_on_request(hand_on: bool) -> None:
+    told: list[bool] = []
+
+    class Told(Sees):
+        def predict(self, rgb: np.ndarray, before: np.ndarray | None = None) -> np.ndarray:
+            told.append(before is not None)
+            return super().predict(rgb, before)
+
+    remover = HandRemovalEstimator(HandRemovalConfig(masks=MaskConfig(hand_on=hand_on)), Told(), None)
+    for k in range(3):
+        remover.push(frame(k))
+    assert told == [False, hand_on, hand_on]

@@ -12,7 +12,15 @@ import torch
 from ego_perception.errors import WeightsError
 from ego_perception.hand_removal.segmentation.model import HandSegmenter
 from ego_perception.hand_removal.segmentation.network import HAND_SEGMENTER, HandSegmenterNetwork, load_segmenter
-from ego_perception.hand_removal.segmentation.sizes import KIND, STRIDE, VERSION, HandClass, SegmenterConfig, input_size
+from ego_perception.hand_removal.segmentation.sizes import (
+    KIND,
+    MIRRORED,
+    STRIDE,
+    VERSION,
+    HandClass,
+    SegmenterConfig,
+    input_size,
+)
 from ego_perception.hand_removal.segmentation.training import score
 from ego_perception.nn import num_parameters
 from ego_perception.weights import WeightsInfo
@@ -88,8 +96,8 @@ def test_images_of_any_size_give_probabilities_at_the_networks_size(size: tuple[
     rgb = np.zeros((size[1], size[0], 3), np.uint8)
     rgb[:, size[0] // 2 :] = 255
     before = np.ones((7, 9), np.float32)
-    p = HandSegmenterNetwork(SegmenterConfig(), backend, "fixed", looks=1).predict(rgb, before)
-    width, height = input_size(*size, 256)
+    p = HandSegmenterNetwork(SegmenterConfig(), backend, "fixed").predict(rgb, before)
+    width, height = input_size(*size, 320)
     assert p.shape == (6, height, width) and width % STRIDE == 0 and height % STRIDE == 0
     assert np.allclose(p.sum(0), 1, atol=1e-5) and backend.given[0][1].shape == (1, 1, height, width)
     assert (backend.given[0][1] == 1).all() and backend.given[0][0].max() <= 1
@@ -110,18 +118,26 @@ class SeesLeft:
         return [scores]
 
 
-def test_the_second_look_is_larger_and_mirrored_and_both_count() -> None:
+def test_the_second_look_is_mirrored_and_both_count() -> None:
     backend = SeesLeft()
     rgb, before = np.zeros((480, 640, 3), np.uint8), np.zeros((30, 40), np.float32)
     rgb[:, :320], before[:, :20] = 255, 1
-    p = HandSegmenterNetwork(SegmenterConfig(), backend, "left").predict(rgb, before)
-    assert p.shape == (6, 288, 384) and np.allclose(p.sum(0), 1, atol=1e-5)
-    (first, mask), (second, mirrored) = backend.given
-    assert first.shape == (1, 3, 192, 256) and second.shape == (1, 3, 288, 384)
-    assert first[0, :, :, 0].min() == 1 == second[0, :, :, -1].min() and mask[0, 0, 0, 0] == 1 == mirrored[0, 0, 0, -1]
+    p = HandSegmenterNetwork(SegmenterConfig(), backend, "left", looks=2).predict(rgb, before)
+    assert p.shape == (6, 256, 320) and np.allclose(p.sum(0), 1, atol=1e-5)
+    (image, mask), (mirrored, mirrored_mask) = sorted(backend.given, key=lambda given: -float(given[0][0, 0, 0, 0]))
+    assert image.shape == mirrored.shape == (1, 3, 256, 320)
+    assert image[0, :, :, 0].min() == 1 == mirrored[0, :, :, -1].min() and mask[0, 0, 0, 0] == 1 == mirrored_mask[0, 0, 0, -1]
     assert np.allclose(p[HandClass.LEFT_ARM, :, 10], 0.5, atol=1e-5), "seen at first, not in the mirror"
     assert np.allclose(p[HandClass.RIGHT_ARM, :, -10], 0.5, atol=1e-5), "a left arm in the mirror is a right one"
     assert np.allclose(p[HandClass.RIGHT_ARM, :, 10], 0, atol=1e-5)
+
+
+def test_two_looks_at_once_export_the_network_once(weights: Path) -> None:
+    image = np.random.default_rng(1).integers(0, 255, (64, 64, 3), np.uint8)
+    both, one = load_segmenter(weights, looks=2).predict(image), load_segmenter(weights, looks=1)
+    seen, mirrored = one.predict(image), one.predict(np.ascontiguousarray(image[:, ::-1]))
+    expected = (seen + mirrored[list(MIRRORED)][..., ::-1]) / 2
+    assert np.abs(both - expected).max() < 1e-5
 
 
 def test_scores_pool_over_pixels_and_sides_are_counted() -> None:
