@@ -125,7 +125,7 @@ class HandRemovalEstimator:
             raise _NoMaskError("no mask came with the frame")
         if self._segmenter is None:
             raise _NoMaskError("the segmenter is not loaded")
-        probability = self._segmenter.predict(frame.rgb, self._before if self.config.masks.hand_on else None)
+        probability = self._segmenter.predict(frame.rgb, self._before if self.config.masks.use_previous_mask else None)
         if not np.isfinite(probability).all():
             self._before = None
             raise _NoMaskError("the segmenter gave numbers that are not finite")

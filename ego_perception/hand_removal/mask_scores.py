@@ -110,7 +110,7 @@ class FoundHands(NamedTuple):
 def find(rgb: Image, segmenter: Segmenter, before: NDArray[np.float32] | None, config: MaskConfig | None = None) -> FoundHands:
     """Look for hands in an (H, W, 3) image; `before` is the probability of the image before, where there is one."""
     config, size = config or MaskConfig(), (rgb.shape[1], rgb.shape[0])
-    probabilities = segmenter.predict(rgb, before if config.hand_on else None)
+    probabilities = segmenter.predict(rgb, before if config.use_previous_mask else None)
     labels, hand = labels_of(probabilities, before, config), hand_probability(probabilities)
     is_hand = ((labels != HandLabel.NONE) & (labels != HandLabel.HELD_OBJECT)).astype(np.float32)
     hands = np.asarray(cv2.resize(is_hand, size, interpolation=cv2.INTER_LINEAR) > 0.5)

@@ -29,7 +29,7 @@ class MaskConfig:
     looks: int = param(
         1, "Looks of the own segmenter at each image: a second, mirrored one knows better when to doubt, and costs.", ge=1, le=2
     )
-    hand_on: bool = param(
+    use_previous_mask: bool = param(
         False, "Tell the segmenter what it found in the frame before: steadier, but what was wrongly found or missed stays so."
     )
     threshold: float = param(

@@ -227,7 +227,7 @@ thread.join()
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the C library is not glibc")
+@pytest.mark.skipif(sys.platform != "linux", reason="mallopt is of glibc, which only Linux has")
 def test_memory_of_freed_images_is_kept_for_the_next_in_every_thread() -> None:
     plain, kept = (
         int(subprocess.run([sys.executable, "-c", _IMAGES_COME_AND_GO, how], check=True, capture_output=True, cwd=ROOT).stdout)

@@ -101,11 +101,11 @@ def test_hands_and_arms_of_both_sides_count_and_held_objects_do_not() -> None:
 
 
 def test_the_mask_of_one_frame_is_handed_to_the_next_on_request() -> None:
-    for config, is_handed_on in ((None, False), (MaskConfig(hand_on=True), True)):
+    for config, is_told in ((None, False), (MaskConfig(use_previous_mask=True), True)):
         segmenter = BrightIsHand()
         score_masks([frame(0, 32), frame(1, 32)], segmenter, MaskScores(), config)
         first, second = segmenter.before
-        assert first is None and (second is not None) == is_handed_on
+        assert first is None and (second is not None) == is_told
     assert second is not None
     assert second.shape == (H // 2, W // 2) and second[:, :16].all() and not second[:, 16:].any()
 

@@ -239,8 +239,8 @@ def test_masks_from_elsewhere_are_not_doubted() -> None:
     assert out.state is RemovalState.CLEAN and out.expected_miss == 0
 
 
-@pytest.mark.parametrize("hand_on", [False, True])
-def test_the_segmenter_is_told_what_it_found_before_on_request(hand_on: bool) -> None:
+@pytest.mark.parametrize("use_previous_mask", [False, True])
+def test_the_segmenter_is_told_what_it_found_before_on_request(use_previous_mask: bool) -> None:
     told: list[bool] = []
 
     class Told(Sees):
@@ -248,7 +248,7 @@ def test_the_segmenter_is_told_what_it_found_before_on_request(hand_on: bool) ->
             told.append(before is not None)
             return super().predict(rgb, before)
 
-    remover = HandRemovalEstimator(HandRemovalConfig(masks=MaskConfig(hand_on=hand_on)), Told(), None)
+    remover = HandRemovalEstimator(HandRemovalConfig(masks=MaskConfig(use_previous_mask=use_previous_mask)), Told(), None)
     for k in range(3):
         remover.push(frame(k))
-    assert told == [False, hand_on, hand_on]
+    assert told == [False, use_previous_mask, use_previous_mask]
