@@ -75,7 +75,7 @@ class ColourSegmenter:
     def __init__(self) -> None:
         self.fault: Any = None
 
-    def predict(self, rgb: Image, before: NDArray[np.float32] | None = None) -> Any:
+    def predict(self, rgb: Image) -> Any:
         if isinstance(self.fault, BaseException):
             raise self.fault
         is_hand = (rgb == np.array(HAND_RGB, np.uint8)).all(axis=2)

@@ -99,7 +99,8 @@ def _score(
     """Removal by what gave the masks, and masks by where they were compared."""
     from ego_perception.data.clips import ClipDataset
     from ego_perception.hand_removal.evaluation import NEEDED, score_clip
-    from ego_perception.hand_removal.mask_scores import MaskScores, drawn_masks, find, score_masks
+    from ego_perception.hand_removal.finder import HandFinder
+    from ego_perception.hand_removal.mask_scores import MaskScores, drawn_masks, score_masks
     from ego_perception.hand_removal.removal_scores import RemovalScores
 
     clips, masks = ClipDataset(data, parts=(*NEEDED, "depth")), MaskScores()
@@ -115,14 +116,14 @@ def _score(
         score_clip(frames, painters, removal[_TRUE])
         if segmenter is not None:
             score_clip(frames, painters, removal[_FOUND], segmenter)
-            score_masks(frames, segmenter, masks)
+            score_masks(frames, HandFinder(segmenter), masks)
     if segmenter is None:
         return removal, {}
     rows = {"simulated": masks.row()}
     if vidm is not None:
         drawn = MaskScores()
         for image, truth in drawn_masks(vidm):
-            drawn.add(find(image, segmenter, None), truth)
+            drawn.add(HandFinder(segmenter).find(image, 0), truth)
         rows["real"] = drawn.row()
     return removal, rows
 

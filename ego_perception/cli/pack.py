@@ -99,13 +99,13 @@ def _listed(flags: list[bool], path: Path) -> HandDetector:
 
 def _segmented(path: Path | None) -> HandDetector:
     from ego_perception.data.hand_removal import HandLabel
-    from ego_perception.hand_removal.masks import MaskConfig, labels_of
+    from ego_perception.hand_removal.finder import HandFinder
     from ego_perception.hand_removal.segmentation.network import load_segmenter
 
-    network, config = load_segmenter(path), MaskConfig()
+    network = load_segmenter(path)
 
     def has_hand(rgb: NDArray[np.uint8]) -> bool:
-        labels = labels_of(network.predict(rgb), None, config)
+        labels = HandFinder(network).find(rgb, 0).labels  # frames may be far apart: each is looked at alone
         return bool(((labels != HandLabel.NONE) & (labels != HandLabel.HELD_OBJECT)).any())
 
     return has_hand

@@ -40,8 +40,8 @@ Export: TypeAlias = "tuple[NetworkKind[Any, Any], Sequence[tuple[int, ...]]]"
 _INPUTS: Final = {
     "reconstruction-depth": "one RGB image of any size and shape, resized to about 128x96; gives log depth divided by the "
     "focal ratio, its Laplace scale, the log focal ratio and its Laplace scale (ego_perception/reconstruction/model.py)",
-    "hand-segmentation": "one RGB image, resized to a width of 256, and the hand mask of the frame before or zeros; gives "
-    "scores of six classes (ego_perception/hand_removal/segmentation/model.py)",
+    "hand-segmentation": "one RGB image, resized to a width of 320; gives scores of six classes "
+    "(ego_perception/hand_removal/segmentation/model.py)",
     "hand-removal-fill": "14 planes of a window around the hole (ego_perception/hand_removal/fill/sizes.py); gives the filled "
     "picture, the painted part of it, and the trust in the remembered background",
 }
@@ -137,7 +137,7 @@ def _segmenter_export(path: Path, width: int, height: int) -> Export:
     from ego_perception.hand_removal.segmentation.sizes import input_size
 
     w, h = input_size(width, height, HAND_SEGMENTER.sizes(path).width)
-    return HAND_SEGMENTER, [(1, 3, h, w), (1, 1, h, w)]
+    return HAND_SEGMENTER, [(1, 3, h, w)]
 
 
 def _fill_export(path: Path, width: int, height: int) -> Export:

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Final, Protocol
+from typing import Final
 
 import cv2
 import numpy as np
@@ -22,7 +22,8 @@ from ego_perception.errors import EgoPerceptionError
 from ego_perception.hand_removal.background.geometry_warp import SceneGeometry
 from ego_perception.hand_removal.background.plate import Background, BackgroundConfig, BackgroundPlate
 from ego_perception.hand_removal.fill.painter import Painter, PainterConfig
-from ego_perception.hand_removal.masks import MaskConfig, doubt_of, hand_probability, hole_of, labels_of
+from ego_perception.hand_removal.finder import FoundHands, HandFinder, Segmenter
+from ego_perception.hand_removal.masks import Doubt, MaskConfig, hole_of
 from ego_perception.hand_removal.relay import GeometryGiver, MaskListener
 from ego_perception.parameters import group, param
 
@@ -30,14 +31,6 @@ _log = logging.getLogger(__name__)
 
 _MASK_SOURCES: Final = ("builtin", "frame", "auto")
 _MAX_HOLE: Final = 0.9
-
-
-class Segmenter(Protocol):
-    """Finds hands in an image; see `segmentation.network.HandSegmenterNetwork`."""
-
-    name: str
-
-    def predict(self, rgb: NDArray[np.uint8], before: NDArray[np.float32] | None = None) -> NDArray[np.float32]: ...
 
 
 @dataclass(frozen=True)
@@ -64,7 +57,8 @@ class HandRemovalEstimator:
 
     def __init__(self, config: HandRemovalConfig, segmenter: Segmenter | None, painter: Painter | None) -> None:
         self.config = config
-        self._segmenter, self._painter = segmenter, painter
+        self._finder = None if segmenter is None else HandFinder(segmenter, config.masks)
+        self._painter = painter
         self._plate = BackgroundPlate(config.background)
         self.on_mask: MaskListener | None = None
         """Told the full-size hand mask of each frame as soon as it is found, long before the rest is done."""
@@ -75,8 +69,8 @@ class HandRemovalEstimator:
     def reset(self) -> None:
         """Forget everything that was seen; weights stay loaded."""
         self._plate.reset()
-        self._before: NDArray[np.float32] | None = None
-        self._seen: NDArray[np.float32] | None = None
+        if self._finder is not None:
+            self._finder.reset()
         if self._painter is not None:
             self._painter.reset()
 
@@ -91,47 +85,44 @@ class HandRemovalEstimator:
             geometry: depth and pose of this frame, where somebody knows them; the memory is warped by them then.
         """
         try:
-            labels = self._labels(frame)
+            found = self._found(frame)
         except (EgoPerceptionError, RuntimeError, ValueError) as error:
             _log.warning("no hand mask for the frame at %d: %s", frame.stamp_ns, error)
             return self._withhold(frame, f"no hand mask: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
-        hole = hole_of(labels, frame.size, self.config.masks)
-        full_labels = np.asarray(cv2.resize(labels, frame.size, interpolation=cv2.INTER_NEAREST), np.uint8)
+        hole = found.hole
+        full_labels = np.asarray(cv2.resize(found.labels, frame.size, interpolation=cv2.INTER_NEAREST), np.uint8)
         if self.on_mask is not None:
             self.on_mask(frame, full_labels)
         if hole.mean() > _MAX_HOLE:
             return self._withhold(frame, f"hands cover {hole.mean():.0%} of the image", full_labels)
         movers = (full_labels == HandLabel.HELD_OBJECT) & ~hole
-        miss, doubtful = (0.0, None) if self._seen is None else doubt_of(self._seen, hole, self.config.masks)
         # Who is asked for geometry may wait for it: the memory does so once it can do no more without.
         given = partial(self.geometry_of, frame) if geometry is None and self.geometry_of is not None else geometry
         background = self._plate.push(
-            frame.rgb, hole, frame.stamp_ns, camera=frame.camera, movers=movers, doubtful=doubtful, geometry=given
+            frame.rgb, hole, frame.stamp_ns, camera=frame.camera, movers=movers, doubtful=found.doubt.where, geometry=given
         )
-        return replace(self._compose(frame, full_labels, hole, background), expected_miss=miss)
+        return replace(self._compose(frame, full_labels, hole, background), expected_miss=found.doubt.miss)
 
-    def _labels(self, frame: Frame) -> NDArray[np.uint8]:
-        """(h, w) `HandLabel` values.
+    def _found(self, frame: Frame) -> FoundHands:
+        """The hands of a frame; those of a mask from elsewhere are not doubted.
 
         Raises:
             EgoPerceptionError: there is no mask, or it cannot be trusted.
         """
-        source, self._seen = self.config.mask_source, None
+        source = self.config.mask_source
         if source != "builtin" and frame.hands is not None:
-            return frame.hands
+            return self._given(frame, frame.hands)
         if source != "builtin" and frame.ignore is not None:
-            return np.where(frame.ignore, HandLabel.ANY, HandLabel.NONE).astype(np.uint8)
+            return self._given(frame, np.where(frame.ignore, HandLabel.ANY, HandLabel.NONE).astype(np.uint8))
         if source == "frame":
             raise _NoMaskError("no mask came with the frame")
-        if self._segmenter is None:
+        if self._finder is None:
             raise _NoMaskError("the segmenter is not loaded")
-        probability = self._segmenter.predict(frame.rgb, self._before if self.config.masks.use_previous_mask else None)
-        if not np.isfinite(probability).all():
-            self._before = None
-            raise _NoMaskError("the segmenter gave numbers that are not finite")
-        labels = labels_of(probability, self._before, self.config.masks)
-        self._before = self._seen = hand_probability(probability)
-        return labels
+        return self._finder.find(frame.rgb, frame.stamp_ns)
+
+    def _given(self, frame: Frame, labels: NDArray[np.uint8]) -> FoundHands:
+        hole = hole_of(labels, frame.size, self.config.masks)
+        return FoundHands(labels, hole, Doubt(0.0, np.zeros_like(hole)))
 
     def _withhold(self, frame: Frame, reason: str, labels: NDArray[np.uint8] | None = None) -> HandRemovalEstimate:
         return HandRemovalEstimate(frame, RemovalState.WITHHELD, reason, hand_mask=labels)

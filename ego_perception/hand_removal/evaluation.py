@@ -15,9 +15,8 @@ from ego_perception.geometry import PinholeCamera
 from ego_perception.hand_removal.background.geometry_warp import SceneGeometry
 from ego_perception.hand_removal.background.plate import Background, BackgroundConfig, BackgroundPlate
 from ego_perception.hand_removal.baselines import forgetful, navier_stokes, propagation_and_telea, telea
-from ego_perception.hand_removal.estimator import Segmenter
 from ego_perception.hand_removal.fill.painter import Painted, Painter
-from ego_perception.hand_removal.mask_scores import FoundHands, find
+from ego_perception.hand_removal.finder import HandFinder, Segmenter
 from ego_perception.hand_removal.metrics import background_flow, flicker, moved
 from ego_perception.hand_removal.removal_scores import MethodScore, RemovalScores
 from ego_perception.hand_removal.true_masks import true_hole, true_labels
@@ -81,16 +80,15 @@ def score_clip(
         painter.reset()
     seen_before: SeenBefore | None = None
     last: _Scored | None = None
-    found: FoundHands | None = None
+    finder = None if segmenter is None else HandFinder(segmenter)
     for frame in frames:
         truth, camera = _checked(frame)
         assert truth.clean_depth is not None and truth.T_world_cam is not None and truth.clean_shadowed is not None
         seen_before = seen_before or SeenBefore(camera)
         true = true_hole(truth, frame.size)
-        if segmenter is not None:
-            found = find(frame.rgb, segmenter, None if found is None else found.probability)
+        found = None if finder is None else finder.find(frame.rgb, frame.stamp_ns)
         removed = true if found is None else found.hole
-        movers = (true_labels(truth) == HandLabel.HELD_OBJECT) & ~true if found is None else found.held
+        movers = (true_labels(truth) == HandLabel.HELD_OBJECT) & ~true if found is None else found.held()
         doubtful = None if found is None else found.doubt.where
         hole = removed | true
         seen = seen_before.add(truth.clean_depth, hole, truth.T_world_cam)

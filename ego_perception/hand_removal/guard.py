@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ego_perception.data import Frame
 from ego_perception.data.hand_removal import HandLabel, HandRemovalEstimate, Provenance, RemovalState
 from ego_perception.errors import FrameError
-from ego_perception.hand_removal.estimator import Segmenter
+from ego_perception.hand_removal.finder import Segmenter
 from ego_perception.hand_removal.masks import MaskConfig
 from ego_perception.hand_removal.relay import Relay
 from ego_perception.hand_removal.segmentation.sizes import HandClass
@@ -39,13 +39,13 @@ class CheckedSegmenter:
         self._segmenter = segmenter
         self.name = segmenter.name
 
-    def predict(self, rgb: NDArray[np.uint8], before: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
+    def predict(self, rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
         """As `Segmenter.predict`.
 
         Raises:
             FrameError: not finite, of another shape than the image's, or no probabilities.
         """
-        found = np.asarray(self._segmenter.predict(rgb, before), np.float32)
+        found = np.asarray(self._segmenter.predict(rgb), np.float32)
         if found.ndim != 3 or found.shape[0] != len(HandClass) or 0 in found.shape:
             raise FrameError(f"the segmenter gave an array of shape {found.shape}, not ({len(HandClass)}, h, w)")
         stretch = found.shape[2] * rgb.shape[0] / (found.shape[1] * rgb.shape[1])

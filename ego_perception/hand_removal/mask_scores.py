@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 import cv2
 import numpy as np
@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from ego_perception.data import Frame
 from ego_perception.data.hand_removal import HandLabel
 from ego_perception.errors import SourceError
-from ego_perception.hand_removal.estimator import Segmenter
-from ego_perception.hand_removal.masks import Doubt, MaskConfig, doubt_of, hand_probability, hole_of, labels_of
+from ego_perception.hand_removal.finder import FoundHands, HandFinder
+from ego_perception.hand_removal.masks import MaskConfig
 from ego_perception.hand_removal.segmentation.data import hand_classes
 from ego_perception.hand_removal.segmentation.sizes import HandClass
 
@@ -44,9 +44,10 @@ class MaskScores:
         self.bad, self.bad_clean, self.good, self.good_doubted = 0, 0, 0, 0
 
     def add(self, found: FoundHands, truth: Mask) -> None:
-        """Take one image."""
-        self.both += int((found.hands & truth).sum())
-        self.either += int((found.hands | truth).sum())
+        """Take one image and its true hands and arms, (H, W)."""
+        hands = outlined(found.labels, (truth.shape[1], truth.shape[0]))
+        self.both += int((hands & truth).sum())
+        self.either += int((hands | truth).sum())
         self.truth += int(truth.sum())
         self.frames += 1
         left_in, is_doubted = float((truth & ~found.hole).mean()), found.doubt.miss >= MaskConfig().doubtful_miss
@@ -75,48 +76,25 @@ class MaskScores:
         }
 
 
-def score_masks(frames: Iterable[Frame], segmenter: Segmenter, scores: MaskScores, config: MaskConfig | None = None) -> None:
-    """Segment consecutive frames as the estimator does and compare with the truth.
+def outlined(labels: Image, size: tuple[int, int]) -> Mask:
+    """(H, W) bool, hands with their arms of (h, w) `HandLabel` values in an image of `size` (width, height), without margin."""
+    is_hand = ((labels != HandLabel.NONE) & (labels != HandLabel.HELD_OBJECT)).astype(np.float32)
+    return np.asarray(cv2.resize(is_hand, size, interpolation=cv2.INTER_LINEAR) > 0.5)
+
+
+def score_masks(frames: Iterable[Frame], finder: HandFinder, scores: MaskScores) -> None:
+    """Look at consecutive frames as the estimator does and compare with the truth.
 
     Raises:
         SourceError: a frame without classes.
     """
-    before: NDArray[np.float32] | None = None
+    finder.reset()
     for frame in frames:
         if frame.truth is None or frame.truth.classes is None:
             raise SourceError(f"frame {frame.index} has no classes to compare with; render clips with them")
-        found = find(frame.rgb, segmenter, before, config)
-        before, classes = found.probability, hand_classes(frame.truth.classes)
-        scores.add(found, (classes >= HandClass.LEFT_HAND) & (classes <= HandClass.RIGHT_ARM))
-
-
-class FoundHands(NamedTuple):
-    """What the segmenter makes of an image, as the estimator decides it.
-
-    Attributes:
-        hands, held: (H, W) bool, hands with their arms, without margin, and what they hold.
-        hole: (H, W) bool, what is removed.
-        doubt: where hands may be besides.
-        probability: (h, w) what to hand in with the next image.
-    """
-
-    hands: Mask
-    held: Mask
-    hole: Mask
-    doubt: Doubt
-    probability: NDArray[np.float32]
-
-
-def find(rgb: Image, segmenter: Segmenter, before: NDArray[np.float32] | None, config: MaskConfig | None = None) -> FoundHands:
-    """Look for hands in an (H, W, 3) image; `before` is the probability of the image before, where there is one."""
-    config, size = config or MaskConfig(), (rgb.shape[1], rgb.shape[0])
-    probabilities = segmenter.predict(rgb, before if config.use_previous_mask else None)
-    labels, hand = labels_of(probabilities, before, config), hand_probability(probabilities)
-    is_hand = ((labels != HandLabel.NONE) & (labels != HandLabel.HELD_OBJECT)).astype(np.float32)
-    hands = np.asarray(cv2.resize(is_hand, size, interpolation=cv2.INTER_LINEAR) > 0.5)
-    full = np.asarray(cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST), np.uint8)
-    hole = hole_of(labels, size, config)
-    return FoundHands(hands, (full == HandLabel.HELD_OBJECT) & ~hole, hole, doubt_of(hand, hole, config), hand)
+        classes = hand_classes(frame.truth.classes)
+        truth = (classes >= HandClass.LEFT_HAND) & (classes <= HandClass.RIGHT_ARM)
+        scores.add(finder.find(frame.rgb, frame.stamp_ns), truth)
 
 
 def drawn_masks(folder: Path) -> Iterator[tuple[Image, Mask]]:

@@ -1,4 +1,4 @@
-"""From probabilities to a mask that is safe to remove: sticky over time, without specks, with a margin.
+"""From probabilities to a mask that is safe to remove: sticky over time, without specks, with a margin, and doubted.
 
 Too large a mask costs a little background; too small a one lets a hand through. So every step prefers the larger.
 """
@@ -19,6 +19,7 @@ from ego_perception.parameters import param
 Mask = NDArray[np.bool_]
 
 _SIDES = ((HandClass.LEFT_HAND, HandClass.LEFT_ARM), (HandClass.RIGHT_HAND, HandClass.RIGHT_ARM))
+_BELIEVED = 0.5  # sureness from which a followed pixel counts as a hand
 _HANDS = slice(HandClass.LEFT_HAND, HandClass.RIGHT_ARM + 1)
 
 
@@ -27,10 +28,10 @@ class MaskConfig:
     """How hands are looked for, and how their mask is cleaned, widened and doubted."""
 
     looks: int = param(
-        1, "Looks of the own segmenter at each image: a second, mirrored one knows better when to doubt, and costs.", ge=1, le=2
-    )
-    use_previous_mask: bool = param(
-        False, "Tell the segmenter what it found in the frame before: steadier, but what was wrongly found or missed stays so."
+        1,
+        "Looks of the own segmenter at each image. 1: as it is and mirrored in turn, earlier looks count in; 2: both, always.",
+        ge=1,
+        le=2,
     )
     threshold: float = param(
         0.4,
@@ -38,7 +39,17 @@ class MaskConfig:
         ge=0.0,
         le=1.0,
     )
-    keep_threshold: float = param(0.3, "The same where the frame before had a hand.", ge=0.0, le=1.0)
+    keep_threshold: float = param(0.3, "The same where a hand of the frames before was followed to.", ge=0.0, le=1.0)
+    sure: float = param(
+        0.7, "Probability from which a found pixel is surely a hand, and followed through the next images.", ge=0.0, le=1.0
+    )
+    follow_s: float = param(
+        2.0,
+        "Time in which the belief in a followed hand that is no longer found falls to a third; 0 follows nothing.",
+        unit="s",
+        ge=0.0,
+        le=60.0,
+    )
     min_area: float = param(0.001, "Pieces smaller than this share of the image are dropped.", ge=0.0, le=1.0)
     margin: float = param(0.014, "Margin around the hands, as a share of the image width.", ge=0.0, le=0.2)
     remove_held_object: bool = param(False, "Remove what the hands hold as well.")
@@ -46,25 +57,28 @@ class MaskConfig:
         0.15, "Probability from which a pixel outside the mask may be a hand: it is not kept as background.", ge=0.0, le=1.0
     )
     doubtful_miss: float = param(
-        0.004, "Share of the image, expected to be hands outside the mask, from which the state is DEGRADED.", ge=0.0, le=1.0
+        0.002, "Share of the image, expected to be hands outside the mask, from which the state is DEGRADED.", ge=0.0, le=1.0
     )
     withheld_miss: float = param(0.02, "The same, from which there is no hand-free image at all.", ge=0.0, le=1.0)
 
 
-def labels_of(probability: NDArray[np.float32], before: NDArray[np.float32] | None, config: MaskConfig) -> NDArray[np.uint8]:
+def labels_of(
+    probability: NDArray[np.float32], hand: NDArray[np.float32], followed: NDArray[np.float32] | None, config: MaskConfig
+) -> NDArray[np.uint8]:
     """Decide every pixel.
 
     Args:
-        probability: (6, h, w) of the classes in `HandClass`.
-        before: (h, w) `hand_probability` of the frame before; None where there is none.
+        probability: (6, h, w) of the classes in `HandClass`, which tell the sides, and what is held.
+        hand: (h, w) how likely each pixel is a hand or arm: that of `hand_probability`, or what is known better.
+        followed: (h', w') how surely each pixel is of a hand found before, see `following`; None where nothing is known.
 
     Returns:
         (h, w) `HandLabel` values.
     """
-    hand, held = hand_probability(probability), probability[HandClass.HELD_OBJECT]
+    held = probability[HandClass.HELD_OBJECT]
     limit = np.full(hand.shape, config.threshold, np.float32)
-    if before is not None:
-        limit[before > 0.5] = config.keep_threshold
+    if followed is not None:
+        limit[cv2.resize(followed, hand.shape[::-1], interpolation=cv2.INTER_LINEAR) > _BELIEVED] = config.keep_threshold
     is_hand = without_specks(hand > limit, config.min_area)
     # Classes are compared one with another: argmax along the first axis takes ten times as long.
     left, right = (np.maximum(probability[h], probability[a]) for h, a in _SIDES)
@@ -75,10 +89,7 @@ def labels_of(probability: NDArray[np.float32], before: NDArray[np.float32] | No
 
 
 def hand_probability(probability: NDArray[np.float32]) -> NDArray[np.float32]:
-    """How likely each pixel is a hand or arm, (h, w) in 0..1: also what the segmenter is given with the next frame.
-
-    Doubt is handed on as doubt. A mask of zeros and ones instead makes the network hold on to what it once took for a hand.
-    """
+    """How likely each pixel is a hand or arm, (h, w) in 0..1."""
     return np.asarray(probability[_HANDS].sum(axis=0), np.float32)
 
 
@@ -86,7 +97,8 @@ class Doubt(NamedTuple):
     """Where hands may be that were not found.
 
     Attributes:
-        miss: share of the image in which hands are to be expected outside the mask, the segmenter taken at its word.
+        miss: share of the image in which hands are to be expected outside the mask: the segmenter taken at its word, or the
+            hands of the frames before followed, whichever is more.
         where: (H, W) bool, the pixels outside the mask that may be of hands.
     """
 
@@ -94,18 +106,29 @@ class Doubt(NamedTuple):
     where: Mask
 
 
-def doubt_of(hand: NDArray[np.float32], hole: Mask, config: MaskConfig) -> Doubt:
+def doubt_of(hand: NDArray[np.float32], followed: NDArray[np.float32] | None, hole: Mask, config: MaskConfig) -> Doubt:
     """Doubt what is not going to be removed.
 
     Args:
         hand: (h, w) `hand_probability`.
+        followed: as of `labels_of`.
         hole: (H, W) what is removed.
     """
-    inside = cv2.resize(hole.view(np.uint8), hand.shape[::-1], interpolation=cv2.INTER_NEAREST)
-    miss = float(cv2.mean(hand, mask=1 - inside)[0]) * (1 - float(inside.mean()))
-    likely = (hand > config.doubtful).view(np.uint8)
-    where = cv2.resize(likely, hole.shape[::-1], interpolation=cv2.INTER_NEAREST).view(np.bool_)
-    return Doubt(miss, where & ~hole)
+    inside = np.asarray(cv2.resize(hole.view(np.uint8), hand.shape[::-1], interpolation=cv2.INTER_NEAREST), np.uint8)
+    seen = _mean_outside(hand, inside)
+    likely = hand > config.doubtful
+    if followed is None:
+        lost = 0.0
+    else:
+        at_size = np.asarray(cv2.resize(followed, hand.shape[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
+        lost = _mean_outside(at_size, inside)
+        likely |= at_size > _BELIEVED
+    where = cv2.resize(likely.view(np.uint8), hole.shape[::-1], interpolation=cv2.INTER_NEAREST).view(np.bool_)
+    return Doubt(max(seen, lost), where & ~hole)
+
+
+def _mean_outside(values: NDArray[np.float32], inside: NDArray[np.uint8]) -> float:
+    return float(cv2.mean(values, mask=1 - inside)[0]) * (1 - float(inside.mean()))
 
 
 def without_specks(mask: Mask, min_area: float) -> Mask:

@@ -144,7 +144,7 @@ def test_a_camera_without_camera_info_is_enough(rig: RemovalRig) -> None:
 
 def test_compressed_input(graph: Graph, namespace: str) -> None:
     rig = RemovalRig(graph, namespace, "input.transport:=compressed", compressed=True).activate()
-    rig.estimator.segmenter.predict = lambda rgb, before=None: fakes.ColourSegmenter().predict(  # type: ignore[method-assign]
+    rig.estimator.segmenter.predict = lambda rgb: fakes.ColourSegmenter().predict(  # type: ignore[method-assign]
         np.where(((rgb[..., 1] < 70) & (rgb[..., 0] > 150))[..., None], np.array(fakes.HAND_RGB, np.uint8), np.uint8(200))
     )
     image = rig.listen(Image, "image")

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ego_perception.data.hand_removal import Provenance
 from ego_perception.hand_removal.background.plate import Background
 from ego_perception.hand_removal.fill.crop import Window, input_planes, window_around
+from ego_perception.hand_removal.fill.joining import calmed, seamless, softness
 from ego_perception.hand_removal.fill.network import Filler
 from ego_perception.parameters import param
 
@@ -28,9 +29,12 @@ class PainterConfig:
     longest_px: int = param(
         160, "Longer side of the window around the hole at most, as the network sees it.", unit="px", ge=64, le=1024
     )
-    min_trust: float = param(0.6, "The network's trust from which a remembered pixel counts as seen.", ge=0.0, le=1.0)
+    min_trust: float = param(0.5, "The network's trust from which a remembered pixel counts as seen.", ge=0.0, le=1.0)
     persistence: float = param(
-        0.7, "Share of the last image in what is made up again at a place; more is calmer and follows later.", ge=0.0, le=0.95
+        0.85,
+        "Share of the last image in what is made up at a place, where both are alike; more is calmer and follows later.",
+        ge=0.0,
+        le=0.95,
     )
 
 
@@ -44,11 +48,11 @@ class Painted(NamedTuple):
 
 
 class _Carried(NamedTuple):
-    """The last image in a window, moved with the background, where that is inside it, and where it was made up."""
+    """The last image in a window, moved with the background, where that is inside it, and where it was filled."""
 
     image: Image
     inside: Mask
-    made: Mask
+    filled: Mask
 
 
 class Painter:
@@ -66,7 +70,7 @@ class Painter:
     def reset(self) -> None:
         """Forget the last image."""
         self._last: Image | None = None
-        self._last_made: Mask | None = None
+        self._last_hole: Mask | None = None
 
     def paint(self, rgb: Image, hole: Mask, background: Background) -> Painted | None:
         """Finish an image; None where the network's numbers are not finite."""
@@ -80,9 +84,10 @@ class Painter:
             painted, gate = self._filler.paint(planes)
             if not (np.isfinite(painted).all() and np.isfinite(gate).all()):
                 return None
-            self._blend(image, hole, background, window, painted, gate, (provenance, confidence, age))
+            picture = seamless(painted, planes[3:6], _say(planes, gate))
+            self._blend(image, hole, background, window, picture, gate, (provenance, confidence, age))
             self._calm(window.cut(image), window.cut(provenance), last)
-        self._last, self._last_made = image, provenance == Provenance.GENERATED
+        self._last, self._last_hole = image, hole.copy()
         return Painted(image, provenance, confidence, age)
 
     def _blend(
@@ -91,14 +96,14 @@ class Painter:
         hole: Mask,
         background: Background,
         window: Window,
-        painted: NDArray[np.float32],
+        picture: NDArray[np.float32],
         gate: NDArray[np.float32],
         maps: tuple[Image, NDArray[np.float32], NDArray[np.float32]],
     ) -> None:
         """Write the hole of the window in full size; remembered pixels keep their sharpness."""
-        size, inside = (window.width, window.height), window.cut(hole)
-        colour = cv2.resize(painted.transpose(1, 2, 0) * 127.5 + 127.5, size, interpolation=cv2.INTER_LINEAR)
-        trust = cv2.resize(gate, size, interpolation=cv2.INTER_LINEAR) * window.cut(background.observed)
+        size, inside, observed = (window.width, window.height), window.cut(hole), window.cut(background.observed)
+        colour = cv2.resize(picture * 127.5 + 127.5, size, interpolation=cv2.INTER_LINEAR)
+        trust = cv2.resize(gate, size, interpolation=cv2.INTER_LINEAR) * observed * softness(observed | ~inside)
         change = cv2.subtract(window.cut(background.rgb), colour, dtype=cv2.CV_32F)
         mixed = cv2.add(colour, cv2.multiply(change, cv2.merge([trust] * 3)), dtype=cv2.CV_8U)
         cv2.copyTo(mixed, inside.view(np.uint8), window.cut(image))
@@ -111,16 +116,18 @@ class Painter:
         np.copyto(age, np.float32(np.nan), where=is_made)
 
     def _calm(self, part: Image, provenance: Image, last: _Carried | None) -> None:
-        """Hold on to what was made up before where it is made up again, in the window."""
+        """Hold on to what filled the hole before where a picture is made up now, in the window.
+
+        What was live then is left out: it may have been a hand that was not found.
+        """
         if last is None or self.config.persistence == 0:
             return
-        again = (provenance == Provenance.GENERATED) & last.made & last.inside
-        share = self.config.persistence
-        cv2.copyTo(cv2.addWeighted(last.image, share, part, 1 - share, 0), again.view(np.uint8), part)
+        again = (provenance == Provenance.GENERATED) & last.filled & last.inside
+        cv2.copyTo(calmed(part, last.image, self.config.persistence), again.view(np.uint8), part)
 
     def _carried(self, background: Background, shape: tuple[int, ...], window: Window) -> _Carried | None:
         """The last image where its background is now; None where there is none or nobody knows."""
-        if self._last is None or self._last_made is None or background.flow is None or self._last.shape[:2] != shape:
+        if self._last is None or self._last_hole is None or background.flow is None or self._last.shape[:2] != shape:
             return None
         height, width = shape[:2]
         full = cv2.resize(background.flow, (width, height), interpolation=cv2.INTER_LINEAR)
@@ -130,6 +137,12 @@ class Painter:
         x += np.arange(window.x, window.x + window.width, dtype=np.float32)
         y += np.arange(window.y, window.y + window.height, dtype=np.float32)[:, None]
         moved = cv2.remap(self._last, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        made = cv2.remap(self._last_made.view(np.uint8), x, y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT)
+        filled = cv2.remap(self._last_hole.view(np.uint8), x, y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT)
         inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
-        return _Carried(np.asarray(moved, np.uint8), inside, np.asarray(made, np.uint8).view(np.bool_))
+        return _Carried(np.asarray(moved, np.uint8), inside, np.asarray(filled, np.uint8).view(np.bool_))
+
+
+def _say(planes: NDArray[np.float32], gate: NDArray[np.float32]) -> NDArray[np.float32]:
+    """How far the remembered background among the network's planes is right, (h, w): for sure where live, else by the gate."""
+    live, is_known = 1 - planes[7], planes[8] < 0.5
+    return np.asarray(np.where(live > 0.5, live, gate) * is_known, np.float32)

@@ -22,9 +22,10 @@ _ZOOM: Final = (0.28, 1.05)  # part of a moved picture that is seen: real hands 
 _SCALE: Final = (0.6, 5.0)  # of pasted hands
 _COVERED: Final = (0.02, 0.6)  # share of the picture that pasted hands cover
 _LEAST_COVERED: Final = 0.004  # share from which hands are worth pasting
-_ROLL_RAD: Final = math.radians(15)
-_NO_MASK_SHARE: Final = 0.6  # high, lest the image be neglected
-_EXCHANGED, _JOINED = 0.2, 0.45  # masks of another image, and, up to here, both: what was wrongly found must not stay found
+_CROPPED: Final = (0.75, 1.0)  # part of a picture left as it is that is seen
+_ROLL_RAD: Final = math.radians(20)
+_HAND_ROLL_RAD: Final = math.radians(50)  # of pasted hands: the simulator's wearer reaches from few directions
+_STRETCH: Final = math.log(1.35)  # of pasted hands, along one side of the image at the cost of the other
 
 
 class Layout(NamedTuple):
@@ -108,6 +109,15 @@ def whole_moves(labels: Tensor, aspect: float, generator: torch.Generator) -> Mo
     return Moves(torch.cat([linear, shift[:, :, None]], dim=2), mirrored)
 
 
+def crops(images: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Show most of each picture, half of them mirrored, and nothing else changed; the same shapes as `compose`."""
+    count, aspect = len(images), images.shape[3] / images.shape[2]
+    zoom, mirrored = _uniform(*_CROPPED, count, generator), torch.rand(count, generator=generator) < 0.5
+    shift = (1 - zoom)[:, None] * (2 * torch.rand(count, 2, generator=generator) - 1)
+    matrix = torch.cat([_linear(zoom, torch.zeros(count), mirrored, aspect), shift[:, :, None]], dim=2)
+    return warp(images, labels, matrix.to(images.device), mirrored.to(images.device))
+
+
 def hand_middle(labels: Tensor) -> Tensor:
     """(B, 2) middle of hands and arms, x and y in -1..1; 0 where there are none."""
     mask = (labels >= HandClass.LEFT_HAND) & (labels <= HandClass.RIGHT_ARM)
@@ -129,7 +139,9 @@ def hand_moves(labels: Tensor, aspect: float, upside_down: Tensor, generator: to
     low, high = (math.log(share) for share in _COVERED)
     wanted = _uniform(low, high, count, generator).exp()
     scale = (wanted / _covered(labels).cpu().clamp(min=1e-4)).sqrt().clamp(*_SCALE)
-    linear = _linear(1 / scale, _uniform(-_ROLL_RAD, _ROLL_RAD, count, generator), mirrored, aspect).to(device)
+    roll = _uniform(-_HAND_ROLL_RAD, _HAND_ROLL_RAD, count, generator)
+    stretch = _uniform(-_STRETCH, _STRETCH, count, generator).exp()
+    linear = _linear(1 / scale, roll, mirrored, aspect, stretch).to(device)
     linear = torch.where(upside_down[:, None, None], linear * linear.new_tensor([1.0, -1.0]), linear)
     sign = torch.stack([torch.where(mirrored, -1.0, 1.0).to(device), torch.where(upside_down, -1.0, 1.0)], 1)
     along = torch.stack([(anchor[:, 1].abs() == 1).float(), (anchor[:, 0].abs() == 1).float()], 1)
@@ -178,12 +190,12 @@ def _weighted_middle(weights: Tensor) -> Tensor:
     return (weights * places).sum(1) / weights.sum(1).clamp(min=1)
 
 
-def _linear(zoom: Tensor, roll: Tensor, mirrored: Tensor, aspect: float) -> Tensor:
+def _linear(zoom: Tensor, roll: Tensor, mirrored: Tensor, aspect: float, stretch: Tensor | float = 1.0) -> Tensor:
     """(B, 2, 2) from places in the new image to places in the old one."""
-    sign = torch.where(mirrored, -1.0, 1.0)
+    across, down = torch.where(mirrored, -1.0, 1.0) * zoom * stretch, zoom / stretch
     rows = [
-        torch.stack([sign * zoom * roll.cos(), -zoom * roll.sin() / aspect], 1),
-        torch.stack([sign * zoom * roll.sin() * aspect, zoom * roll.cos()], 1),
+        torch.stack([across * roll.cos(), -down * roll.sin() / aspect], 1),
+        torch.stack([across * roll.sin() * aspect, down * roll.cos()], 1),
     ]
     return torch.stack(rows, 1)
 
@@ -200,33 +212,5 @@ def warp(images: Tensor, labels: Tensor | None, matrix: Tensor, mirrored: Tensor
     return moved, torch.where(mirrored[:, None, None], swapped, picked)
 
 
-def mask_before(labels: Tensor, generator: torch.Generator) -> Tensor:
-    """A mask as the frame before may have given it: shifted, thinned or fattened, holed, sometimes wrong, often missing."""
-    count, height, width = labels.shape
-    device = labels.device
-    hand = ((labels >= HandClass.LEFT_HAND) & (labels <= HandClass.RIGHT_ARM)).float()[:, None]
-    theta = torch.zeros(count, 2, 3)
-    theta[:, 0, 0], theta[:, 1, 1] = _uniform(0.9, 1.1, count, generator), _uniform(0.9, 1.1, count, generator)
-    theta[:, :, 2] = 0.12 * torch.randn(count, 2, generator=generator)
-    half = [count, 1, height // 2, width // 2]  # masks come from another frame and size: no need of every pixel
-    grid = functional.affine_grid(theta, half, align_corners=False).to(device)
-    shifted = functional.grid_sample(hand, grid, padding_mode="zeros", align_corners=False)
-    size = int(torch.randint(1, 4, (1,), generator=generator)) * 2 + 1
-    fat = functional.max_pool2d(shifted, size, 1, size // 2)
-    thin = -functional.max_pool2d(-shifted, size, 1, size // 2)
-    shifted = torch.where(_chance(0.5, count, generator).to(device), fat, thin)
-    other = shifted.roll(1, 0)
-    lot = torch.rand(count, 1, 1, 1, generator=generator).to(device)
-    shifted = torch.where(lot < _EXCHANGED, other, torch.where(lot < _JOINED, shifted.maximum(other), shifted))
-    patches = functional.interpolate(torch.rand(count, 1, 5, 7, generator=generator), shifted.shape[2:], mode="nearest")
-    shifted = torch.where(patches.to(device) < 0.1, 1 - shifted, shifted)
-    kept = shifted * ~_chance(_NO_MASK_SHARE, count, generator).to(device)
-    return functional.interpolate(kept, (height, width), mode="bilinear", align_corners=False)
-
-
 def _uniform(low: float, high: float, count: int, generator: torch.Generator) -> Tensor:
     return low + (high - low) * torch.rand(count, generator=generator)
-
-
-def _chance(share: float, count: int, generator: torch.Generator) -> Tensor:
-    return torch.rand(count, 1, 1, 1, generator=generator) < share

@@ -16,7 +16,7 @@ from ego_perception.data.clips import Clip, ClipDataset
 from ego_perception.errors import SourceError
 from ego_perception.hand_removal.segmentation.appearance import photograph, repaint
 from ego_perception.hand_removal.segmentation.clutter import scatter, zoomed
-from ego_perception.hand_removal.segmentation.composition import compose, mask_before
+from ego_perception.hand_removal.segmentation.composition import compose, crops
 from ego_perception.hand_removal.segmentation.sizes import HandClass
 
 _CLASS_OF: Final = {
@@ -27,13 +27,13 @@ _CLASS_OF: Final = {
     SceneLabel.HELD_OBJECT: HandClass.HELD_OBJECT,
 }
 _BACKGROUND_STRIDE: Final = 3  # frames from one background that is kept to the next
+_PLAIN_SHARE: Final = 0.375  # of the images stay as they were rendered: with none, fewer of the simulator's own hands are found
 
 
 class HandBatch(NamedTuple):
-    """What one step learns from: images (B, 3, H, W), masks before (B, 1, H, W), labels (B, H, W) int64 `HandClass`."""
+    """What one step learns from: images (B, 3, H, W) and labels (B, H, W) int64 `HandClass`."""
 
     images: Tensor
-    before: Tensor
     labels: Tensor
 
 
@@ -119,7 +119,7 @@ class HandDataset:
 
 
 def vary(images: Tensor, labels: Tensor, backgrounds: Tensor, generator: torch.Generator) -> HandBatch:
-    """Put pictures together anew, clutter, repaint and photograph them, and make up the mask of the frame before.
+    """Crop some pictures; put the others together anew, clutter, repaint and photograph them.
 
     Args:
         images: (B, 3, H, W) in 0..1.
@@ -127,8 +127,17 @@ def vary(images: Tensor, labels: Tensor, backgrounds: Tensor, generator: torch.G
         backgrounds: (B, 3, H, W) pictures without the wearer's hands.
         generator: on the CPU, wherever the images are.
     """
+    count = int(_PLAIN_SHARE * len(images) + float(torch.rand(1, generator=generator)))
+    parts = []
+    if count > 0:
+        parts.append(HandBatch(*crops(images[:count], labels[:count], generator)))
+    if count < len(images):
+        parts.append(_changed(images[count:], labels[count:], backgrounds[count:], generator))
+    return HandBatch(*(torch.cat(tensors) for tensors in zip(*parts, strict=True)))
+
+
+def _changed(images: Tensor, labels: Tensor, backgrounds: Tensor, generator: torch.Generator) -> HandBatch:
     composed = compose(images, labels, backgrounds, generator)
     cluttered = scatter(composed.images, composed.labels, backgrounds.roll(1, 0), generator)
     painted = repaint(cluttered, composed.labels, zoomed(backgrounds.roll(2, 0), generator), generator)
-    labels = composed.labels * ~composed.is_bare[:, None, None]
-    return HandBatch(photograph(painted, generator), mask_before(labels, generator), labels)
+    return HandBatch(photograph(painted, generator), composed.labels * ~composed.is_bare[:, None, None])

@@ -1,12 +1,7 @@
-"""The network: a residual encoder with a light decoder to half resolution.
-
-It sees the image and how likely each pixel was a hand in the frame before, or zeros where there is none: hands move little
-between frames, and what is cut off by the border or blurred is easier to hold than to find.
-"""
+"""The network: a residual encoder with a light decoder to half resolution."""
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -15,17 +10,17 @@ from ego_perception.nn import EncoderDecoder
 
 
 class HandSegmenter(EncoderDecoder):
-    """Images (B, 3, H, W) RGB in 0..1 and masks before (B, 1, H, W) in 0..1 to class scores (B, 6, H, W)."""
+    """Images (B, 3, H, W) RGB in 0..1 to class scores (B, 6, H, W)."""
 
     def __init__(self, config: SegmenterConfig | None = None) -> None:
         c = config or SegmenterConfig()
-        super().__init__(4, c.stem, c.widths, c.counts, c.decoder)
+        super().__init__(3, c.stem, c.widths, c.counts, c.decoder)
         self.config = c
         self.head = nn.Conv2d(c.decoder[-1], len(HandClass), 3, padding=1)
 
-    def forward(self, images: Tensor, before: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         """Score every pixel."""
         # The mean over the image tells the sides apart where only a piece of an arm is seen.
-        y, _ = self.encode_decode(torch.cat([images * 2 - 1, before], dim=1))
+        y, _ = self.encode_decode(images * 2 - 1)
         scores = functional.interpolate(self.head(y), size=images.shape[-2:], mode="bilinear", align_corners=False)
         return scores.float()

@@ -1,8 +1,7 @@
 """The segmenter at work: weights in, class probabilities out.
 
-An image is looked at larger than the network's training images, which finds more (Touvron et al., "Fixing the train-test
-resolution discrepancy", NeurIPS 2019), and on request a second time mirrored: a small network seldom errs in the same way
-twice. The mean of both is right more often than either, and where they differ there is doubt (`masks.doubt_of`).
+On request an image is looked at a second time, mirrored: a small network seldom errs in the same way twice. The mean of both
+is right more often than either, and where they differ there is doubt (`masks.doubt_of`).
 """
 
 from __future__ import annotations
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float32]
 
-_ENLARGED: Final = 1.25  # width of the images at work, relative to those in training
-
 
 def _build(config: SegmenterConfig) -> HandSegmenter:
     from ego_perception.hand_removal.segmentation.model import HandSegmenter
@@ -33,7 +30,7 @@ def _build(config: SegmenterConfig) -> HandSegmenter:
 
 
 HAND_SEGMENTER: Final[NetworkKind[SegmenterConfig, HandSegmenter]] = NetworkKind(
-    KIND, VERSION, inputs=("images", "before"), outputs=("scores",), read_sizes=SegmenterConfig.from_dict, build=_build
+    KIND, VERSION, inputs=("images",), outputs=("scores",), read_sizes=SegmenterConfig.from_dict, build=_build
 )
 
 
@@ -51,32 +48,27 @@ class HandSegmenterNetwork:
         self.config, self.backend, self.name = config, backend, name
         self._second = ThreadPoolExecutor(1, "second-look") if looks == 2 else None
 
-    def predict(self, rgb: NDArray[np.uint8], before: Array | None = None) -> Array:
+    def predict(self, rgb: NDArray[np.uint8]) -> Array:
         """Look at an (H, W, 3) RGB image.
-
-        Args:
-            before: (h, w) how likely a hand was in the frame before, 0..1, any size; None where there is none.
 
         Returns:
             Probabilities (6, h, w) of the classes in `HandClass`, at the size at which the network looks.
         """
-        size = input_size(rgb.shape[1], rgb.shape[0], round(self.config.width * _ENLARGED))
+        size = input_size(rgb.shape[1], rgb.shape[0], self.config.width)
         is_smaller = size[0] < rgb.shape[1]
         image = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA if is_smaller else cv2.INTER_LINEAR)
-        small = None if before is None else np.asarray(cv2.resize(before, size, interpolation=cv2.INTER_LINEAR), np.float32)
         if self._second is None:
-            return self._look(image, small)
-        mirrored = self._second.submit(self._look, image[:, ::-1], None if small is None else small[:, ::-1])
-        mean, second = self._look(image, small), mirrored.result()
+            return self._look(image)
+        mirrored = self._second.submit(self._look, image[:, ::-1])
+        mean, second = self._look(image), mirrored.result()
         for k, other in enumerate(MIRRORED):
             cv2.addWeighted(mean[k], 0.5, second[other, :, ::-1], 0.5, 0.0, dst=mean[k])
         return mean
 
-    def _look(self, rgb: NDArray[np.generic], before: NDArray[np.generic] | None) -> Array:
-        """Probabilities (6, h, w) of an (h, w, 3) image of the network's size, with the (h, w) mask before."""
+    def _look(self, rgb: NDArray[np.generic]) -> Array:
+        """Probabilities (6, h, w) of an (h, w, 3) image of the network's size."""
         image = np.ascontiguousarray(rgb.transpose(2, 0, 1)[None], dtype=np.float32) * np.float32(1 / 255)
-        mask = np.zeros(rgb.shape[:2], np.float32) if before is None else np.ascontiguousarray(before, np.float32)
-        scores = self.backend.run(image, mask[None, None])[0][0]
+        scores = self.backend.run(image)[0][0]
         scores = np.exp(scores - scores.max(axis=0))
         return np.asarray(scores / scores.sum(axis=0), np.float32)
 

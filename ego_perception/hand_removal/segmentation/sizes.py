@@ -12,7 +12,7 @@ from ego_perception.errors import WeightsError
 from ego_perception.weights.sizes import read_sizes
 
 KIND: Final = "hand-segmentation"  # of weight files that fit the network
-VERSION: Final = 1  # of the network's layout
+VERSION: Final = 2  # of the network's layout
 STRIDE: Final = 32  # input sides are multiples of this
 
 
@@ -45,9 +45,9 @@ class SegmenterConfig:
 
     stem: int = 16
     widths: tuple[int, ...] = (24, 40, 72, 112)
-    counts: tuple[int, ...] = (1, 2, 2, 2)
+    counts: tuple[int, ...] = (1, 3, 4, 2)
     decoder: tuple[int, ...] = (48, 48, 40, 32, 24)
-    width: int = 256
+    width: int = 320
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], path: Path) -> SegmenterConfig:

@@ -68,17 +68,17 @@ class SegmenterTrainTask(NetworkTask[SegmenterTrainConfig, HandDataset, HandSegm
 
     def losses(self, model: nn.Module, step: int, workplace: Workplace) -> dict[str, Tensor]:
         """See `TrainTask`."""
-        images, before, labels = self.batch(step, workplace)
-        return segmentation_losses(model(images.contiguous(memory_format=torch.channels_last), before), labels)
+        images, labels = self.batch(step, workplace)
+        return segmentation_losses(model(images.contiguous(memory_format=torch.channels_last)), labels)
 
     def finish(self, model: HandSegmenter) -> dict[str, float]:
-        """Score without a mask before."""
+        """Score on the held-out images."""
         return score(model, self.validation)
 
 
 @torch.no_grad()
 def score(model: HandSegmenter, batches: list[tuple[Tensor, Tensor]]) -> dict[str, float]:
-    """Intersection over union on held-out images, pooled over pixels, each image alone (no mask before).
+    """Intersection over union on held-out images, pooled over pixels.
 
     Returns:
         iou_hand_arm: hands and arms of both sides as one; iou_hands, iou_arms, iou_held; side: share of the pixels found as
@@ -94,8 +94,7 @@ def score(model: HandSegmenter, batches: list[tuple[Tensor, Tensor]]) -> dict[st
     both, either = dict.fromkeys(groups, 0), dict.fromkeys(groups, 0)
     right_side, found = 0, 0
     for images, labels in batches:
-        before = torch.zeros(len(images), 1, *images.shape[2:])
-        guess = model(images.to(device), before.to(device)).argmax(1).cpu()
+        guess = model(images.to(device)).argmax(1).cpu()
         for name, members in groups.items():
             a, b = (torch.isin(x, torch.tensor(members)) for x in (guess, labels))
             both[name] += int((a & b).sum())

@@ -61,8 +61,7 @@ def test_ego4d_with_the_segmenter(tmp_path: Path, frames: Path, monkeypatch: pyt
     class Bright:
         """Bright images are all hand; in dark ones a hand is held to be an object."""
 
-        def predict(self, rgb: Any, before: Any = None) -> Any:
-            del before
+        def predict(self, rgb: Any) -> Any:
             found = HandClass.LEFT_HAND if rgb.mean() > 100 else HandClass.HELD_OBJECT
             return np.stack([np.full((30, 40), float(c == found), np.float32) for c in HandClass])
 

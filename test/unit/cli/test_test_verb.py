@@ -115,7 +115,10 @@ def small_suite(folder: Path, body: str) -> Path:
     ],
     ids=["good", "bad", "all skipped", "none"],
 )
-def test_counts_and_that_a_run_without_tests_is_no_success(body: str, code: int, closing: str, tmp_path: Path) -> None:
+def test_counts_and_that_a_run_without_tests_is_no_success(
+    body: str, code: int, closing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # the plugins take most of the time of such a run
     found, line = verb.run_tests(small_suite(tmp_path, body), [])
     assert found == code and line.startswith(closing)
 

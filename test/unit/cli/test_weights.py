@@ -99,6 +99,35 @@ def test_export_takes_a_file(trained: Path, tmp_path: Path) -> None:
     assert (tmp_path / "net.onnx").stat().st_size > 1000
 
 
+def test_the_networks_of_hand_removal_can_be_exported(tmp_path: Path) -> None:
+    import onnxruntime
+
+    from ego_perception.hand_removal.fill.model import FillNetwork
+    from ego_perception.hand_removal.fill.network import FILL_NETWORK
+    from ego_perception.hand_removal.fill.sizes import PLANES, FillConfig
+    from ego_perception.hand_removal.segmentation.model import HandSegmenter
+    from ego_perception.hand_removal.segmentation.network import HAND_SEGMENTER
+    from ego_perception.hand_removal.segmentation.sizes import SegmenterConfig
+
+    hands = SegmenterConfig(stem=8, widths=(8, 8, 8, 8), counts=(1, 1, 1, 1), decoder=(8, 8, 8, 8, 8), width=64)
+    fill = FillConfig(widths=(8, 8, 8, 8), blocks=(1, 1, 1))
+    for network, module, config, size, shape in (
+        (HAND_SEGMENTER, HandSegmenter(hands), hands, "640x480", (1, 3, 64, 64)),
+        (FILL_NETWORK, FillNetwork(fill), fill, "64x32", (1, PLANES, 32, 64)),
+    ):
+        path, out = tmp_path / f"{network.name}.safetensors", tmp_path / f"{network.name}.onnx"
+        info = WeightsInfo(kind=network.name, version=network.version, config=dataclasses.asdict(config))
+        save_weights(path, module.state_dict(), info)
+        assert str(shape) in run("export", str(path), "-o", str(out), "--size", size)
+        session = onnxruntime.InferenceSession(str(out), providers=["CPUExecutionProvider"])
+        assert [i.name for i in session.get_inputs()] == list(network.inputs)
+        given = np.random.default_rng(0).random(shape, np.float32)
+        with torch.no_grad():
+            expected = network.module(path)(torch.from_numpy(given))
+        first = (expected if isinstance(expected, torch.Tensor) else expected[0]).numpy()
+        np.testing.assert_allclose(session.run(None, {network.inputs[0]: given})[0], first, atol=1e-4)
+
+
 def test_wrong_usage(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="action is 'fetch'; choose one of list, verify, export, import, enter"):
         run("fetch")

@@ -112,7 +112,7 @@ class Blind:
     def __init__(self, *, sees: bool) -> None:
         self.sees = sees
 
-    def predict(self, rgb: np.ndarray, before: np.ndarray | None = None) -> np.ndarray:
+    def predict(self, rgb: np.ndarray) -> np.ndarray:
         out = np.zeros((len(HandClass), *rgb.shape[:2]), np.float32)
         is_hand = (rgb == np.array(HAND_RGB, np.uint8)).all(axis=2) & self.sees
         out[HandClass.RIGHT_HAND], out[0] = is_hand, ~is_hand

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -33,9 +34,16 @@ class Room:
         layers = [cv2.resize(rng.random((n, n), np.float32), (512, 512), interpolation=cv2.INTER_CUBIC) for n in (16, 64, 200)]
         base = sum(layers) / 3.0
         self._walls = [np.clip(255 * (0.15 + 0.7 * np.roll(base, 97 * i, (0, 1))), 0, 255).astype(np.uint8) for i in range(6)]
+        self._drawn = functools.lru_cache(maxsize=100)(self._draw)
 
     def render(self, T_world_cam: Array, camera: PinholeCamera = CAMERA) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-        """RGB image and depth along the optical axis."""
+        """RGB image and depth along the optical axis; drawn once, for many tests walk the same way."""
+        grey, depth = self._drawn(np.asarray(T_world_cam, np.float64).tobytes(), camera)
+        return np.repeat(grey[..., None], 3, axis=2), depth.copy()
+
+    def _draw(self, pose: bytes, camera: PinholeCamera) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        """Grey image and depth from the bytes of a pose."""
+        T_world_cam = np.frombuffer(pose).reshape(4, 4)
         directions = camera.rays().astype(np.float64).reshape(-1, 3) @ T_world_cam[:3, :3].T
         origin = T_world_cam[:3, 3]
         with np.errstate(divide="ignore"):
@@ -53,8 +61,7 @@ class Room:
                     wall = self._walls[2 * a + side]
                     drawn = cv2.remap(wall, uv[..., 0], uv[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
                     grey[mine] = drawn[mine]
-        image = np.repeat(grey[..., None], 3, axis=2)
-        return image, depth.reshape(camera.height, camera.width).astype(np.float32)
+        return grey, depth.reshape(shape).astype(np.float32)
 
 
 @dataclass

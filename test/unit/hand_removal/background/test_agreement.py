@@ -5,22 +5,13 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
+from fixtures.tables import COLS, ROWS, H, W, disc, table
 
 from ego_perception.hand_removal.background.agreement import Agreement, agreement, ring_around
 from ego_perception.hand_removal.background.plate import Background, BackgroundConfig, BackgroundPlate
 
-W, H = 320, 240
-ROWS, COLS = np.mgrid[:H, :W]
-HOLE = (COLS - 160) ** 2 + (ROWS - 120) ** 2 < 35**2
-
-
-def texture() -> np.ndarray:
-    noise = np.random.default_rng(0).normal(size=(H, W, 3)).astype(np.float32)
-    smooth = cv2.GaussianBlur(noise, (0, 0), 2.5)
-    return cv2.normalize(smooth, None, 60, 200, cv2.NORM_MINMAX).astype(np.uint8)  # type: ignore[call-overload, no-any-return]
-
-
-TABLE = texture()
+HOLE = disc(160, 120, 35)
+TABLE = table(low=60, high=200)
 
 
 def shaded() -> np.ndarray:
@@ -33,7 +24,7 @@ def seen_then_hidden(later: np.ndarray) -> Background:
     """The table seen for a while, then hidden by a hand while it turns into `later`."""
     plate = BackgroundPlate(BackgroundConfig())
     for k in range(15):
-        plate.push(TABLE, (COLS + 50 - 14 * k) ** 2 + (ROWS - 120) ** 2 < 35**2, k * 50_000_000)
+        plate.push(TABLE, disc(14 * k - 50, 120, 35), k * 50_000_000)
     for k in range(1, 9):
         rgb = np.asarray(cv2.addWeighted(TABLE, 1 - k / 8, later, k / 8, 0), np.uint8)
         rgb[HOLE] = (250, 20, 250)

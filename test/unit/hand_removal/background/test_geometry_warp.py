@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
+import functools
+
 import cv2
 import numpy as np
 import pytest
+from fixtures.tables import H, W, disc, table
 
 from ego_perception.geometry import PinholeCamera
 from ego_perception.hand_removal.background.geometry_warp import SceneGeometry
 from ego_perception.hand_removal.background.plate import Background, BackgroundConfig, BackgroundPlate
 
-W, H = 320, 240
 STEP_NS = 50_000_000
 CAMERA = PinholeCamera.from_fov(W, H, np.radians(60))
 NEAR, FAR = 1.0, 2.5
 EDGE_M = 0.15  # the near wall covers what lies left of it
-
-
-def texture(seed: int) -> np.ndarray:
-    noise = np.random.default_rng(seed).normal(size=(600, 900, 3)).astype(np.float32)
-    smooth = cv2.GaussianBlur(noise, (0, 0), 3.0)
-    return cv2.normalize(smooth, None, 30, 220, cv2.NORM_MINMAX).astype(np.uint8)  # type: ignore[call-overload, no-any-return]
-
-
-NEAR_WALL, FAR_WALL = texture(1), texture(2)
+NEAR_WALL, FAR_WALL = (table(seed, size=(900, 600), sigma_px=3.0, high=220) for seed in (1, 2))
 
 
 def scene(x: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -42,17 +36,13 @@ def scene(x: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return np.where(is_near[..., None], near, far), np.where(is_near, NEAR, FAR).astype(np.float32), T
 
 
-def disc(x: float, y: float, radius: float) -> np.ndarray:
-    rows, cols = np.mgrid[:H, :W]
-    return np.asarray((cols - x) ** 2 + (rows - y) ** 2 < radius**2)
-
-
 def psnr(background: Background, clean: np.ndarray, where: np.ndarray) -> float:
     return float(10 * np.log10(255**2 / max(np.mean((background.rgb[where].astype(float) - clean[where]) ** 2), 1e-9)))
 
 
+@functools.cache
 def walk(given: bool, stamp_shift: int = 0, noise: float = 0.0) -> tuple[Background, np.ndarray, np.ndarray]:
-    """A hand crosses the edge between the walls while the camera moves sideways."""
+    """A hand crosses the edge between the walls while the camera moves sideways; read only."""
     plate, rng = BackgroundPlate(BackgroundConfig()), np.random.default_rng(0)
     for k in range(14):
         clean, depth, T = scene(-0.12 + 0.015 * k)

@@ -2,29 +2,15 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 import pytest
+from fixtures.tables import COLS, ROWS, H, W, disc, table
 
 from ego_perception.hand_removal.background.held import held_objects
 from ego_perception.hand_removal.background.plate import Background, BackgroundConfig, BackgroundPlate
 
-W, H = 320, 240
 STEP_NS = 50_000_000
-ROWS, COLS = np.mgrid[:H, :W]
 BOX = (240, 240, 20)
-
-
-def disc(x: float, y: float, radius: float) -> np.ndarray:
-    return np.asarray((COLS - x) ** 2 + (ROWS - y) ** 2 < radius**2)
-
-
-def table() -> np.ndarray:
-    noise = np.random.default_rng(0).normal(size=(H, W, 3)).astype(np.float32)
-    smooth = cv2.GaussianBlur(noise, (0, 0), 2.5)
-    return cv2.normalize(smooth, None, 30, 190, cv2.NORM_MINMAX).astype(np.uint8)  # type: ignore[call-overload, no-any-return]
-
-
 TABLE = table()
 CUP, HAND = disc(150, 120, 30), disc(175, 120, 25)
 

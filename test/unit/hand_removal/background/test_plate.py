@@ -5,29 +5,17 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
+from fixtures.tables import H, W, table
+from fixtures.tables import disc as hand
 
 from ego_perception.hand_removal.background.plate import Background, BackgroundConfig, BackgroundPlate
 
-W, H = 320, 240
 STEP_NS = 50_000_000
-
-
-def canvas(seed: int = 0) -> np.ndarray:
-    noise = np.random.default_rng(seed).normal(size=(400, 900, 3)).astype(np.float32)
-    smooth = cv2.GaussianBlur(noise, (0, 0), 2.5)
-    return cv2.normalize(smooth, None, 30, 190, cv2.NORM_MINMAX).astype(np.uint8)  # type: ignore[call-overload, no-any-return]
-
-
-CANVAS = canvas()
+CANVAS = table(size=(900, 400))
 
 
 def frame(x: float, y: float = 80.0) -> np.ndarray:
     return cv2.getRectSubPix(CANVAS, (W, H), (x + W / 2 - 0.5, y + H / 2 - 0.5))
-
-
-def hand(x: int, y: int = 120, radius: int = 30) -> np.ndarray:
-    rows, cols = np.mgrid[:H, :W]
-    return (cols - x) ** 2 + (rows - y) ** 2 < radius**2
 
 
 def push(plate: BackgroundPlate, clean: np.ndarray, hole: np.ndarray, k: int) -> Background:
@@ -101,7 +89,7 @@ def test_a_cut_empties_the_memory() -> None:
     plate = BackgroundPlate(BackgroundConfig())
     for k in range(4):
         push(plate, frame(100), hand(60 + 20 * k), k)
-    other = canvas(7)[:H, :W]
+    other = table(7, size=(900, 400))[:H, :W]
     background = push(plate, other, hand(160), 4)
     assert background.is_cut and not background.observed.any()
     assert not push(plate, other, hand(165), 5).is_cut

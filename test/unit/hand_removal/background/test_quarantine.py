@@ -2,32 +2,18 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 import pytest
+from fixtures.tables import H, W, disc, table
 
 from ego_perception.hand_removal.background.plate import BackgroundConfig, BackgroundPlate
 from ego_perception.hand_removal.background.quarantine import Quarantine, out_of_nowhere, strange_pieces
 
-W, H = 320, 240
 STEP_NS = 50_000_000
 STEP_S = STEP_NS * 1e-9
-ROWS, COLS = np.mgrid[:H, :W]
 NONE = np.zeros((H, W), bool)
 SAME = np.arange(W * H).reshape(H, W)
 SKIN = (250, 20, 250)
-
-
-def disc(x: float, y: float = 120, radius: float = 30) -> np.ndarray:
-    return np.asarray((COLS - x) ** 2 + (ROWS - y) ** 2 < radius**2)
-
-
-def table() -> np.ndarray:
-    noise = np.random.default_rng(0).normal(size=(H, W, 3)).astype(np.float32)
-    smooth = cv2.GaussianBlur(noise, (0, 0), 2.5)
-    return cv2.normalize(smooth, None, 30, 190, cv2.NORM_MINMAX).astype(np.uint8)  # type: ignore[call-overload, no-any-return]
-
-
 TABLE = table()
 
 

@@ -18,6 +18,8 @@ RGB = np.random.default_rng(0).integers(0, 256, (*SHAPE, 3), np.uint8)
 REMEMBERED = np.random.default_rng(1).integers(0, 256, (*SHAPE, 3), np.uint8)
 HOLE = np.zeros(SHAPE, bool)
 HOLE[60:, 50:90] = True
+INNER = np.zeros(SHAPE, bool)  # of the hole, where no border is near
+INNER[70:, 60:80] = True
 STILL = np.zeros((60, 80, 2), np.float32)
 
 
@@ -58,7 +60,7 @@ def test_remembered_pixels_pass_unchanged() -> None:
 def test_what_is_unknown_or_not_trusted_is_painted(observed: bool, trust: float) -> None:
     painted = painter_of(Network(level=0.5, trust=trust)).paint(RGB, HOLE, background(observed=observed))
     assert painted is not None
-    assert np.abs(painted.image[HOLE].astype(int) - 191).max() <= 1 and np.array_equal(painted.image[~HOLE], RGB[~HOLE])
+    assert np.abs(painted.image[INNER].astype(int) - 191).max() <= 1 and np.array_equal(painted.image[~HOLE], RGB[~HOLE])
     assert (painted.provenance[HOLE] == Provenance.GENERATED).all()
     assert (painted.confidence[HOLE] < 0.2).all() and np.isnan(painted.age_s[HOLE]).all()
 
@@ -69,21 +71,73 @@ def test_trust_decides_what_counts_as_seen() -> None:
         assert painted is not None and (painted.provenance[HOLE] == expected).all()
 
 
-def two_levels(flow: np.ndarray | None, **config: float) -> float:
-    """Paint black, then white; the second image's mean in the hole."""
-    network = Network(level=-1.0)
+def two_levels(flow: np.ndarray | None, first: float, second: float, **config: float) -> float:
+    """Paint one grey level, then another; the second image's mean well inside the hole."""
+    network = Network(level=first / 127.5 - 1)
     painter = painter_of(network, **config)
     painter.paint(RGB, HOLE, background(observed=False, flow=flow))
-    network.level = 1.0
-    second = painter.paint(RGB, HOLE, background(observed=False, flow=flow))
-    assert second is not None and np.array_equal(second.image[~HOLE], RGB[~HOLE])
-    return float(second.image[HOLE].mean())
+    network.level = second / 127.5 - 1
+    painted = painter.paint(RGB, HOLE, background(observed=False, flow=flow))
+    assert painted is not None and np.array_equal(painted.image[~HOLE], RGB[~HOLE])
+    return float(painted.image[INNER].mean())
 
 
 def test_what_is_made_up_again_changes_slowly() -> None:
-    assert two_levels(STILL, persistence=0.75) == pytest.approx(255 * 0.25, abs=1)
-    assert two_levels(STILL, persistence=0.0) == pytest.approx(255, abs=1)
-    assert two_levels(None, persistence=0.75) == pytest.approx(255, abs=1)  # nobody knows where it went
+    assert two_levels(STILL, 100, 104, persistence=0.75) == pytest.approx(101, abs=0.6)
+    assert two_levels(STILL, 100, 104, persistence=0.0) == pytest.approx(104, abs=0.6)
+    assert two_levels(None, 100, 104, persistence=0.75) == pytest.approx(104, abs=0.6)  # nobody knows where it went
+
+
+def test_what_was_made_up_before_lets_go_where_it_does_not_fit() -> None:
+    assert two_levels(STILL, 0, 255, persistence=0.75) == pytest.approx(255, abs=3)
+
+
+def test_what_was_remembered_before_is_held_on_to() -> None:
+    known = background(observed=True)
+    rgb = known.rgb.copy()
+    rgb[HOLE] = 100
+    painter = painter_of(Network(level=104 / 127.5 - 1), persistence=0.75)
+    painter.paint(RGB, HOLE, replace(known, rgb=rgb))
+    painted = painter.paint(RGB, HOLE, background(observed=False))
+    assert painted is not None and painted.image[INNER].mean() == pytest.approx(101, abs=0.6)
+    assert (painted.provenance[INNER] == Provenance.GENERATED).all()
+
+
+def test_what_was_live_before_never_enters_the_hole() -> None:
+    small = HOLE.copy()
+    small[INNER] = False  # a hand that the first mask misses, much like the painted picture
+    rgb = RGB.copy()
+    rgb[INNER] = 100
+    painter = painter_of(Network(level=104 / 127.5 - 1), persistence=0.75)
+    before = background(observed=False)
+    painter.paint(rgb, small, replace(before, rgb=np.where(small[..., None], 0, rgb).astype(np.uint8)))
+    painted = painter.paint(RGB, HOLE, before)
+    assert painted is not None and painted.image[INNER].mean() == pytest.approx(104, abs=0.6)
+
+
+def test_the_picture_continues_the_memory_over_a_border() -> None:
+    known = background(observed=True)
+    rgb, observed = known.rgb.copy(), known.observed.copy()
+    rgb[HOLE], observed[:, 70:] = 160, False
+    rgb[HOLE & ~observed] = 0
+    painted = painter_of(Network(level=0.0)).paint(RGB, HOLE, replace(known, rgb=rgb, observed=observed))
+    assert painted is not None
+    row = painted.image[90, 55:85, 0].astype(int)
+    assert (row[:13] == 160).all() and (np.diff(row) <= 0).all() and np.diff(row).min() > -16  # of 32 grey levels
+    assert row[20:] == pytest.approx(128, abs=1)
+
+
+def test_pixels_at_the_end_of_the_memory_are_not_called_seen() -> None:
+    known = background(observed=True)
+    observed = known.observed.copy()
+    observed[:, 70:] = False
+    observed[80, 75] = True  # a speck
+    rgb = np.where(observed[..., None] | ~HOLE[..., None], known.rgb, 0).astype(np.uint8)
+    painted = painter_of(Network(level=0.0)).paint(RGB, HOLE, replace(known, rgb=rgb, observed=observed))
+    assert painted is not None
+    is_seen = painted.provenance == Provenance.OBSERVED
+    assert is_seen[90, 50:69].all() and not is_seen[90, 69:].any() and not is_seen[80, 75]
+    assert np.isnan(painted.age_s[80, 75])
 
 
 def test_the_network_is_told_its_last_output_until_reset() -> None:

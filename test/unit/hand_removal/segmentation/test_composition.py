@@ -8,11 +8,11 @@ import torch
 from ego_perception.hand_removal.segmentation.composition import (
     border_crossing,
     compose,
+    crops,
     donors_of,
     draw_layout,
     hand_middle,
     hand_moves,
-    mask_before,
     warp,
     whole_moves,
 )
@@ -79,6 +79,22 @@ def test_pasted_arms_still_come_from_the_border_they_came_from() -> None:
     assert float(covered.max()) > 0.2 and float(covered.min()) < 0.08  # from small to large
 
 
+def test_pasted_hands_are_turned_and_stretched_far_and_pictures_little() -> None:
+    labels = arm_from_below(400)
+    to_image = torch.tensor([[ASPECT, 0.0], [0.0, 1.0]])  # from -1..1 across and down to equal units
+
+    def turns_and_stretches(matrix: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        linear = to_image @ matrix[:, :, :2] @ to_image.inverse()
+        return (linear[:, 1, 1].atan2(linear[:, 0, 1]).rad2deg() - 90).abs(), linear[:, :, 0].norm(dim=1) / linear[
+            :, :, 1
+        ].norm(dim=1)
+
+    turned, stretched = turns_and_stretches(hand_moves(labels, ASPECT, torch.zeros(400, dtype=torch.bool), generator(0)).matrix)
+    assert 45 < float(turned.max()) <= 50.01 and 1.7 < float(stretched.max()) <= 1.83 and 0.54 < float(stretched.min()) < 0.6
+    turned, stretched = turns_and_stretches(whole_moves(labels, ASPECT, generator(0)).matrix)
+    assert 18 < float(turned.max()) <= 20.01 and torch.allclose(stretched, torch.ones(400), atol=1e-4)
+
+
 def test_layouts_have_their_shares_and_exclude_each_other() -> None:
     own, bare, foreign = draw_layout(20000, generator(0))
     assert own.float().mean().item() == pytest.approx(0.55, abs=0.02)
@@ -122,13 +138,17 @@ def test_hands_have_a_middle() -> None:
     assert x.tolist() == pytest.approx([1 - 1 / 63, 0], abs=1e-5) and y.tolist() == pytest.approx([-1 + 1 / 47, 0], abs=1e-5)
 
 
-def test_masks_before_are_often_missing_else_near_the_hands() -> None:
-    labels = torch.zeros(200, H, W, dtype=torch.long)
-    labels[:, 16:32, 20:44] = HandClass.RIGHT_HAND
-    before = mask_before(labels, generator(0))
-    missing = before.flatten(1).sum(1) == 0
-    assert 0.5 < float(missing.float().mean()) < 0.8
-    inside = before[~missing][:, 0, 16:32, 20:44].mean()
-    assert float(inside) > 3 * float(before[~missing][:, 0, :8, :8].mean())
-    bare = mask_before(torch.zeros_like(labels), generator(1))
-    assert 0 < float(bare.mean()) < 0.1  # false alarms of the frame before, to be forgotten
+def test_crops_show_most_of_a_picture_and_change_nothing_else() -> None:
+    columns = torch.linspace(0, 1, W).expand(64, 3, H, W).clone()
+    labels = torch.where(torch.arange(W) < W // 2, HandClass.LEFT_ARM, HandClass.NONE).expand(64, H, W).clone()
+    images, moved = crops(columns, labels, generator(0))
+    assert images.shape == (64, 3, H, W) and moved.shape == (64, H, W)
+    shown = images[:, 0, 0].amax(1) - images[:, 0, 0].amin(1)
+    assert 0.7 < float(shown.min()) < 0.85 and 0.95 < float(shown.max()) <= 1
+    assert torch.allclose(images, images[:, :, :1].expand_as(images), atol=1e-5), "not turned"
+    is_mirrored = images[:, 0, 0, 0] > images[:, 0, 0, -1]
+    assert 0.3 < float(is_mirrored.float().mean()) < 0.7
+    sides = [HandClass.LEFT_ARM, HandClass.RIGHT_ARM]
+    assert all(set(one.unique().tolist()) <= {0, int(sides[int(m)])} for one, m in zip(moved, is_mirrored, strict=True))
+    edges = (moved != HandClass.NONE) == (images[:, 0] < 0.5)
+    assert float(edges.float().mean()) > 0.97, "labels go with their pixels"

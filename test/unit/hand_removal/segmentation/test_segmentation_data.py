@@ -87,8 +87,23 @@ def test_a_varied_batch_depends_on_its_generator_alone_and_is_in_range(tmp_path:
 
     a, b, c = batch(1), batch(1), batch(2)
     assert all(torch.equal(x, y) for x, y in zip(a, b, strict=True)) and not torch.equal(a[0], c[0])
-    images, before, labels = a
-    assert images.shape == (8, 3, 24, 32) and before.shape == (8, 1, 24, 32) and labels.shape == (8, 24, 32)
+    images, labels = a
+    assert images.shape == (8, 3, 24, 32) and labels.shape == (8, 24, 32)
     assert float(images.min()) >= 0 and float(images.max()) <= 1
-    assert float(before.min()) >= 0 and float(before.max()) <= 1
     assert set(labels.unique().tolist()) <= {HandClass.NONE, HandClass.LEFT_HAND, HandClass.RIGHT_HAND}
+
+
+def test_some_pictures_of_every_batch_stay_as_they_are(tmp_path: Path) -> None:
+    write_clips(tmp_path, {1: clip(50), 2: clip(200)})
+    data = HandDataset(tmp_path, SIZE)
+
+    def num_plain(size: int, seed: int) -> int:
+        generator = torch.Generator().manual_seed(seed)
+        given = data.gather(torch.arange(size))
+        batch = vary(*given, data.backgrounds(size, generator), generator)
+        assert len(batch.images) == len(batch.labels) == size
+        as_before = (batch.images - given[0][:, :, :1, :1]).abs().flatten(1).amax(1) < 1e-5
+        return int(as_before.sum())
+
+    assert [num_plain(8, seed) for seed in range(4)] == [3, 3, 3, 3]
+    assert {num_plain(1, seed) for seed in range(16)} == {0, 1}

@@ -40,31 +40,23 @@ def weights_(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_it_has_fewer_than_a_million_parameters() -> None:
-    assert num_parameters(HandSegmenter()) == 746_134  # of at most a million
+    assert num_parameters(HandSegmenter()) == 962_150  # of at most a million
 
 
 @pytest.mark.parametrize(("height", "width"), [(48, 64), (64, 64), (96, 128)])
 def test_every_pixel_gets_six_scores(height: int, width: int) -> None:
     model = HandSegmenter(SMALL).eval()
-    scores = model(torch.rand(2, 3, height, width), torch.zeros(2, 1, height, width))
+    scores = model(torch.rand(2, 3, height, width))
     assert scores.shape == (2, 6, height, width) and scores.dtype == torch.float32
-
-
-def test_the_mask_before_and_the_image_both_count() -> None:
-    torch.manual_seed(0)
-    model = HandSegmenter(SMALL).eval()
-    image, mask = torch.full((1, 3, 64, 64), 0.5), torch.zeros(1, 1, 64, 64)
-    base = model(image, mask)
-    assert not torch.allclose(base, model(image, mask + 1)) and not torch.allclose(base, model(image + 0.2, mask))
 
 
 def test_onnx_equals_torch(weights: Path) -> None:
     network, model = load_segmenter(weights), HAND_SEGMENTER.module(weights)
     rng = np.random.default_rng(0)
-    image, before = rng.random((1, 3, 64, 64), np.float32), rng.random((1, 1, 64, 64), np.float32)
+    image = rng.random((1, 3, 64, 64), np.float32)
     with torch.no_grad():
-        expected = model(torch.from_numpy(image), torch.from_numpy(before)).numpy()
-    assert np.abs(network.backend.run(image, before)[0] - expected).max() < 1e-4
+        expected = model(torch.from_numpy(image)).numpy()
+    assert np.abs(network.backend.run(image)[0] - expected).max() < 1e-4
 
 
 def test_a_refused_file_says_why(weights: Path, tmp_path: Path) -> None:
@@ -95,12 +87,12 @@ def test_images_of_any_size_give_probabilities_at_the_networks_size(size: tuple[
     backend = Fixed()
     rgb = np.zeros((size[1], size[0], 3), np.uint8)
     rgb[:, size[0] // 2 :] = 255
-    before = np.ones((7, 9), np.float32)
-    p = HandSegmenterNetwork(SegmenterConfig(), backend, "fixed").predict(rgb, before)
+    p = HandSegmenterNetwork(SegmenterConfig(), backend, "fixed").predict(rgb)
     width, height = input_size(*size, 320)
     assert p.shape == (6, height, width) and width % STRIDE == 0 and height % STRIDE == 0
-    assert np.allclose(p.sum(0), 1, atol=1e-5) and backend.given[0][1].shape == (1, 1, height, width)
-    assert (backend.given[0][1] == 1).all() and backend.given[0][0].max() <= 1
+    assert np.allclose(p.sum(0), 1, atol=1e-5)
+    (image,) = backend.given[0]
+    assert image.shape == (1, 3, height, width) and image.max() <= 1
     assert p[HandClass.LEFT_HAND, :, -1].min() > 0.5 > p[HandClass.LEFT_HAND, :, 0].max()
 
 
@@ -120,13 +112,13 @@ class SeesLeft:
 
 def test_the_second_look_is_mirrored_and_both_count() -> None:
     backend = SeesLeft()
-    rgb, before = np.zeros((480, 640, 3), np.uint8), np.zeros((30, 40), np.float32)
-    rgb[:, :320], before[:, :20] = 255, 1
-    p = HandSegmenterNetwork(SegmenterConfig(), backend, "left", looks=2).predict(rgb, before)
+    rgb = np.zeros((480, 640, 3), np.uint8)
+    rgb[:, :320] = 255
+    p = HandSegmenterNetwork(SegmenterConfig(), backend, "left", looks=2).predict(rgb)
     assert p.shape == (6, 256, 320) and np.allclose(p.sum(0), 1, atol=1e-5)
-    (image, mask), (mirrored, mirrored_mask) = sorted(backend.given, key=lambda given: -float(given[0][0, 0, 0, 0]))
+    (image,), (mirrored,) = sorted(backend.given, key=lambda given: -float(given[0][0, 0, 0, 0]))
     assert image.shape == mirrored.shape == (1, 3, 256, 320)
-    assert image[0, :, :, 0].min() == 1 == mirrored[0, :, :, -1].min() and mask[0, 0, 0, 0] == 1 == mirrored_mask[0, 0, 0, -1]
+    assert image[0, :, :, 0].min() == 1 == mirrored[0, :, :, -1].min()
     assert np.allclose(p[HandClass.LEFT_ARM, :, 10], 0.5, atol=1e-5), "seen at first, not in the mirror"
     assert np.allclose(p[HandClass.RIGHT_ARM, :, -10], 0.5, atol=1e-5), "a left arm in the mirror is a right one"
     assert np.allclose(p[HandClass.RIGHT_ARM, :, 10], 0, atol=1e-5)
@@ -147,8 +139,7 @@ def test_scores_pool_over_pixels_and_sides_are_counted() -> None:
     guess[:, :2, :4], guess[:, 2:6, :4] = HandClass.RIGHT_HAND, HandClass.RIGHT_ARM
 
     class Guess(HandSegmenter):
-        def forward(self, images: torch.Tensor, before: torch.Tensor) -> torch.Tensor:
-            assert not before.any()
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
             return torch.nn.functional.one_hot(guess, 6).permute(0, 3, 1, 2).float()
 
     result = score(Guess(SMALL), [(torch.zeros(1, 3, 8, 8), labels)])

@@ -75,8 +75,7 @@ class Painted(HandSegmenter):
         super().__init__(SMALL)
         self.labels = labels
 
-    def forward(self, images: torch.Tensor, before: torch.Tensor) -> torch.Tensor:
-        assert not before.any(), "each image is scored alone"
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
         return torch.nn.functional.one_hot(self.labels, len(HandClass)).permute(0, 3, 1, 2).float()
 
 
