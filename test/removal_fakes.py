@@ -80,7 +80,9 @@ class ColourSegmenter:
             raise self.fault
         is_hand = (rgb == np.array(HAND_RGB, np.uint8)).all(axis=2)
         found = np.zeros((len(HandClass), *is_hand.shape), np.float32)
-        found[HandClass.RIGHT_HAND], found[HandClass.NONE] = is_hand, ~is_hand
+        # Of either side: the label is LEFT then, whether the image came mirrored or not.
+        found[HandClass.LEFT_HAND] = found[HandClass.RIGHT_HAND] = 0.5 * is_hand
+        found[HandClass.NONE] = ~is_hand
         return found if self.fault is None else self.fault(found)
 
 

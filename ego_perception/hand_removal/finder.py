@@ -99,7 +99,11 @@ class HandFinder:
         return self._mirrored(rgb) if self._is_mirrored else self.segmenter.predict(rgb)
 
     def _mirrored(self, rgb: Image) -> NDArray[np.float32]:
-        return self.segmenter.predict(np.ascontiguousarray(rgb[:, ::-1]))[list(MIRRORED), :, ::-1]
+        seen = self.segmenter.predict(np.asarray(cv2.flip(rgb, 1), np.uint8))
+        back = np.empty_like(seen)
+        for k, other in enumerate(MIRRORED):
+            cv2.flip(seen[other], 1, dst=back[k])
+        return back
 
 
 def _joined(hand: NDArray[np.float32], followed: Followed) -> NDArray[np.float32]:

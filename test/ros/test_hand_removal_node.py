@@ -20,6 +20,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_srvs.srv import Trigger
 
 from ego_msgs.msg import NodeStatus, Provenance
+from ego_perception.data.hand_removal import HandLabel
 from ego_perception.messages import decode_confidence, image_view, stamp_ns_of
 from ego_perception.messages.image import frame_from_image
 from ego_perception.nodes import hand_removal_node
@@ -103,7 +104,7 @@ def test_every_output_carries_stamp_and_frame_of_its_image_and_shows_no_hand(rig
     assert listeners["camera_info"].last.width == 96
     agent = image_view(listeners["agent/image"].last)
     mask = image_view(listeners["hand_mask/image"].last)
-    assert hand_pixels(agent) == (mask == 2).sum() > 0
+    assert hand_pixels(agent) == (mask == HandLabel.LEFT).sum() > 0
     assert not agent[mask == 0].any()
     provenance = image_view(listeners["provenance/image"].last)
     assert not (provenance[mask > 0] == Provenance.LIVE).any()

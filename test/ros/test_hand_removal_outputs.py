@@ -19,7 +19,7 @@ from ego_msgs.msg import Provenance
 from ego_perception.bag import BagReader, BagSource, BagWriter, RosbagsFactory, SceneBagSink, jazzy_types
 from ego_perception.cli.tasks import TaskEstimator
 from ego_perception.data import SceneEstimate
-from ego_perception.data.hand_removal import RemovalState
+from ego_perception.data.hand_removal import HandLabel, RemovalState
 from ego_perception.data.result import ResultReader
 from ego_perception.hand_removal.guard import RemovalGuard
 from ego_perception.messages import image_from_frame, image_message, stamp_ns_of
@@ -218,7 +218,7 @@ def test_the_recorder_writes_what_both_nodes_say(graph: Graph, namespace: str, t
         free, mask = reader.hand_free(record), reader.hand_mask(record)
         assert free is not None and hand_pixels(free) == 0
         assert hand_pixels(reader.image(record)) > 0
-        assert mask is not None and (mask == 2).any()
+        assert mask is not None and (mask == HandLabel.LEFT).any()
     with BagReader(tmp_path / "result") as bag:
         assert bag.topics["/hand_removal/image/compressed"].count == len(with_hands)
 

@@ -265,7 +265,7 @@ def test_all_hole_is_withheld_with_its_mask() -> None:
     image[:] = fakes.HAND_RGB
     estimate = RemovalGuard(FaultyEstimator()).push(Frame(10**18, image))
     assert estimate.state is RemovalState.WITHHELD
-    assert estimate.hand_mask is not None and (estimate.hand_mask == 2).all()
+    assert estimate.hand_mask is not None and (estimate.hand_mask == fakes.HandLabel.LEFT).all()
 
 
 def test_a_static_camera_that_reveals_nothing_paints_or_leaves_black_but_shows_no_hand() -> None:
