@@ -20,7 +20,7 @@ from ego_perception.cli.offline import Job, Model, reconstruct, with_tasks
 from ego_perception.cli.settings import resolve_config, resolve_removal
 from ego_perception.cli.tasks import HAND_REMOVAL, RECONSTRUCTION, Selection, TaskEstimator, parse_tasks
 from ego_perception.data import Frame, SceneEstimate, TrackingState
-from ego_perception.data.hand_removal import Provenance, RemovalState
+from ego_perception.data.hand_removal import HandLabel, Provenance, RemovalState
 from ego_perception.data.result import ResultReader
 from ego_perception.errors import ConfigError, EgoPerceptionError
 from ego_perception.geometry import PinholeCamera
@@ -144,7 +144,7 @@ def test_both_tasks_leave_pictures_mask_and_provenance_beside_depth(tmp_path: Pa
         assert free is not None and mask is not None and codes is not None
         assert hand_pixels(reader.image(record)) > 0
         assert hand_pixels(free) == 0
-        assert (mask == 2).any() and not (codes[mask == 2] == Provenance.LIVE).any()
+        assert (mask == HandLabel.LEFT).any() and not (codes[mask == HandLabel.LEFT] == Provenance.LIVE).any()
         assert record.hand_removal["state"] in ("CLEAN", "DEGRADED")
     for frame in scene.frames:
         assert frame.ignore is not None

@@ -70,7 +70,8 @@ def test_images_hold_what_the_estimate_holds(estimate: HandRemovalEstimate) -> N
     assert np.array_equal(image_view(messages.provenance_image()), estimate.provenance)
     assert np.array_equal(decode_confidence(messages.confidence()), estimate.confidence)
     agent = image_view(messages.agent())
-    hands = estimate.hand_mask == HandLabel.RIGHT
+    hands = estimate.hand_mask == HandLabel.LEFT
+    assert hands.any()
     assert np.array_equal(agent[hands], estimate.frame.rgb[hands])
     assert not agent[~hands].any()
     assert messages.compressed().format.startswith("rgb8; jpeg")
@@ -99,7 +100,9 @@ def test_the_summary_counts_pixels_and_tells_the_median_age(estimate: HandRemova
     provenance[:36, :48], provenance[36:, :48], provenance[36:, 48:] = 1, 2, 3
     age[:36, :24], age[:36, 24:48] = 1.0, 3.0
     age[36:] = np.nan
-    summary = RemovalMessages(FACTORY, replace(estimate, provenance=provenance, age_s=age, model_id="x")).provenance()
+    summary = RemovalMessages(
+        FACTORY, replace(estimate, provenance=provenance, age_s=age, model_id="x", expected_miss=0.0)
+    ).provenance()
     assert list(summary.fractions) == [0.25] * 4
     assert summary.observed_age_p50_s == pytest.approx(2.0)
     assert (summary.image_width, summary.image_height, summary.model_id) == (96, 72, "x")
