@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ego_perception.geometry.flow import DenseFlow
 from ego_perception.hand_removal.masks import MaskConfig
 
 Map = NDArray[np.float32]
@@ -49,7 +50,7 @@ class HandFollower:
 
     def __init__(self, config: MaskConfig) -> None:
         self.config = config
-        self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
+        self._flow = DenseFlow(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
         self.reset()
 
     def reset(self) -> None:
@@ -66,7 +67,7 @@ class HandFollower:
         self._grey, self._last, self._stamp_ns = grey, None, stamp_ns
         if before is None or last is None or before.shape != grey.shape or not 0 < passed_s <= _MAX_GAP_S:
             return None
-        x, y = _origins(self._flow.calc(grey, before, None))  # type: ignore[call-overload]
+        x, y = _origins(self._flow.between(grey, before))
         there = cv2.remap(before, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         is_same = (cv2.blur(cv2.absdiff(there, grey).astype(np.float32), (_AROUND, _AROUND)) < _SAME).astype(np.float32)
         sure, hand = (np.asarray(cv2.remap(values, x, y, cv2.INTER_LINEAR, borderValue=0), np.float32) for values in last)

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ego_perception.geometry import PinholeCamera
+from ego_perception.geometry.flow import DenseFlow
 from ego_perception.reconstruction.config import DenseConfig
 from ego_perception.reconstruction.fill import fill_guided, spread_values
 from ego_perception.reconstruction.pnp import Pose
@@ -80,7 +81,7 @@ class DenseEstimator:
 
     def __init__(self, config: DenseConfig) -> None:
         self._config = config
-        self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+        self._flow = DenseFlow()
         self._last: tuple[DenseDepth, Pose, PinholeCamera] | None = None
 
     def reset(self) -> None:
@@ -210,7 +211,7 @@ class DenseEstimator:
         map_x = fx * (turned[..., 0] + q0 * t[0]) / warped_z + cx
         map_y = fy * (turned[..., 1] + q0 * t[1]) / warped_z + cy
         warped = cv2.remap(reference.grey, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        flow = self._flow.calc(grey, warped, np.zeros((*grey.shape, 2), np.float32))
+        flow = self._flow.between(grey, np.asarray(warped, np.uint8))
         h, w = grey.shape
         at_x = np.arange(w, dtype=np.float32) + flow[..., 0]
         at_y = np.arange(h, dtype=np.float32)[:, None] + flow[..., 1]

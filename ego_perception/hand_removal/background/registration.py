@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ego_perception.geometry.flow import DenseFlow
 from ego_perception.hand_removal.background.pull_push import pull_push
 
 Flow = NDArray[np.float32]
@@ -48,8 +49,7 @@ class Registrar:
     """Registers pairs of grey images of one size; keeps the flow estimator's buffers."""
 
     def __init__(self) -> None:
-        self._dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
-        self._dis.setUseSpatialPropagation(True)
+        self._flow = DenseFlow(spatial_propagation=True)
 
     def register(
         self, grey: Grey, older: Grey, hole: Mask, older_hole: Mask, start: NDArray[np.float64] | None = None
@@ -67,7 +67,7 @@ class Registrar:
         smooth = _homography_flow(H, grey.shape)
         aligned = sample(older, smooth, border=cv2.BORDER_REPLICATE)
         filled = np.where(hole, aligned, grey)
-        residual = np.asarray(self._dis.calc(filled, aligned, np.zeros((*grey.shape, 2), np.float32)), np.float32)
+        residual = self._flow.between(filled, aligned)
         flow = _compose(residual, smooth)
         visible = ~hole & (sample(older_hole.astype(np.uint8), flow) == 0) & inside(flow)
         if visible.sum() < _MIN_INLIERS:

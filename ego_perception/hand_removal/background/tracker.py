@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ego_perception.geometry import PinholeCamera, invert
+from ego_perception.geometry.flow import DenseFlow
 from ego_perception.hand_removal.background.geometry_warp import SceneGeometry
 from ego_perception.hand_removal.background.motion import (
     MIN_POINTS,
@@ -105,8 +106,7 @@ class Tracker:
     """Keeps the newest view and a few before it."""
 
     def __init__(self) -> None:
-        self._dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
-        self._dis.setUseSpatialPropagation(True)
+        self._flow = DenseFlow(spatial_propagation=True)
         self._views: deque[View] = deque(maxlen=_BASELINE_FRAMES)
 
     def clear(self) -> None:
@@ -202,8 +202,7 @@ class Tracker:
         both = _fetch(np.asarray(cv2.merge([older.filled, older.grown.view(np.uint8)]), np.uint8), warp.xy)
         aligned, was_hidden = (np.asarray(plane, np.uint8) for plane in cv2.split(both))
         aligned = _scaled(aligned, gain)
-        still = np.zeros((*now.grey.shape, 2), np.float32)
-        residual = np.asarray(self._dis.calc(np.where(now.hidden, aligned, now.grey), aligned, still), np.float32)
+        residual = self._flow.between(np.where(now.hidden, aligned, now.grey), aligned)
         reached = warp.xy + residual
         error = cv2.absdiff(_scaled(_fetch(older.filled, reached), gain), now.grey).astype(np.float32)
         visible = ~(now.hidden | was_hidden.view(np.bool_)) & warp.inside()

@@ -239,3 +239,16 @@ def test_masks_from_elsewhere_are_not_doubted() -> None:
     given = Frame(image.stamp_ns, image.rgb, hands=np.zeros((H, W), np.uint8))
     out = RemovalGuard(estimator(HalfSees(0.35), Flat(), source="auto")).push(given)
     assert out.state is RemovalState.CLEAN and out.expected_miss == 0
+
+
+@pytest.mark.parametrize("source", ["builtin", "frame"])
+@pytest.mark.parametrize("size", [(12, 160), (40, 640), (200, 14)])
+def test_very_flat_and_very_thin_images_are_images_too(size: tuple[int, int], source: str) -> None:
+    remover = estimator(Sees(), Flat(), source)
+    scene = np.random.default_rng(3).integers(40, 120, (*size, 3), dtype=np.uint8)
+    for k in range(6):
+        rgb, labels = scene.copy(), np.zeros(size, np.uint8)
+        area = slice(size[0] // 3, size[0] // 2), slice(size[1] // 3 + k, size[1] // 2 + k)
+        rgb[area], labels[area] = SKIN, HandLabel.LEFT
+        out = remover.push(Frame(1 + 50_000_000 * k, rgb, index=k, hands=labels))
+        assert out.image is not None and out.image.shape == rgb.shape and not shows_skin(out)
