@@ -21,6 +21,7 @@ from ego_perception.hand_removal.segmentation.sizes import MIRRORED
 
 Image = NDArray[np.uint8]
 
+_FINER: Final = 2  # times as fine as what the segmenter gives is decided; its probabilities are smooth
 _BEFORE: Final = 0.3  # share of the images before in what is made of an image
 
 
@@ -36,7 +37,7 @@ class FoundHands(NamedTuple):
     """What is made of an image.
 
     Attributes:
-        labels: (h, w) `HandLabel` at the size at which the segmenter looks.
+        labels: (h, w) `HandLabel`, finer than what the segmenter gives and coarser than the image.
         hole: (H, W) bool, what is removed.
         doubt: where hands may be besides.
     """
@@ -79,7 +80,9 @@ class HandFinder:
         if not np.isfinite(probability).all():
             self.reset()
             raise FrameError("the segmenter gave numbers that are not finite")
-        hand, sure = hand_probability(probability), None if followed is None else followed.sure
+        seen = hand_probability(probability)
+        hand = np.asarray(cv2.resize(seen, None, fx=_FINER, fy=_FINER, interpolation=cv2.INTER_LINEAR), np.float32)
+        sure = None if followed is None else followed.sure
         if followed is not None and self.config.looks == 1:
             hand = _joined(hand, followed)
         labels = labels_of(probability, hand, sure, self.config)

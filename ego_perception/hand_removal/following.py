@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ego_perception.geometry.flow import DenseFlow
+from ego_perception.geometry.resizing import resized
 from ego_perception.hand_removal.masks import MaskConfig
 
 Map = NDArray[np.float32]
@@ -62,7 +63,7 @@ class HandFollower:
     def follow(self, rgb: NDArray[np.uint8], stamp_ns: int) -> Followed | None:
         """Move what is known to a new (H, W, 3) image; None where nothing is known."""
         size = (_WIDTH, max(1, round(_WIDTH * rgb.shape[0] / rgb.shape[1])))
-        grey = np.asarray(cv2.cvtColor(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY), np.uint8)
+        grey = np.asarray(cv2.cvtColor(resized(rgb, size), cv2.COLOR_RGB2GRAY), np.uint8)
         before, last, passed_s = self._grey, self._last, (stamp_ns - self._stamp_ns) * 1e-9
         self._grey, self._last, self._stamp_ns = grey, None, stamp_ns
         if before is None or last is None or before.shape != grey.shape or not 0 < passed_s <= _MAX_GAP_S:

@@ -30,6 +30,8 @@ _GREY: Final = (0.299, 0.587, 0.114)
 _KEPT_SHARE: Final = 0.4  # of the wearers keep the simulator's skin and clothes
 _GLOVED_SHARE: Final = 0.1
 _BARE_SHARE, _SLEEVED_SHARE = 0.3, 0.3  # of the arms; the others have a sleeve that ends somewhere on the arm
+_CAMOUFLAGED_SHARE: Final = 0.25  # of the wearers have hands or sleeves in the colour of what is beside them
+_BESIDE_PX: Final = 8, 5  # cells of the image, and how many of them beside a hand are looked at
 _GREYISH_SHARE: Final = 0.5  # of the clothes: black, white, grey, faded
 _TONED_SHARE: Final = 0.3  # of the backgrounds
 _WOODEN_SHARE: Final = 0.5  # of those: in the colours of skin
@@ -53,14 +55,25 @@ def repaint(images: Tensor, labels: Tensor, prints: Tensor, generator: torch.Gen
     distance = hand_distance(labels)
     is_cloth = (is_arm & (distance > _hem(count, generator).to(device)))[:, None]
     cloth = cloth_colours(distance, prints, generator)
-    arm = torch.where(is_cloth, cloth, skin)
-    painted = torch.where(
-        is_hand[:, None], hand_colour * _shade(grey, is_hand, generator), arm * _shade(grey, is_arm, generator)
-    )
+    light = _uniform(0.5, 1.3, count, generator).to(device)
+    hand_colour, arm = hand_colour * light, torch.where(is_cloth, cloth, skin) * light
+    alike = beside(images, is_hand | is_arm) * (1 + 0.12 * torch.randn(count, 3, 1, 1, generator=generator).to(device))
+    hand_colour = torch.where(_chance(_CAMOUFLAGED_SHARE, count, generator).to(device), alike, hand_colour)
+    arm = torch.where(_chance(_CAMOUFLAGED_SHARE, count, generator).to(device), alike, arm)
+    lit = torch.where(is_hand[:, None], hand_colour * _shade(grey, is_hand, generator), arm * _shade(grey, is_arm, generator))
     is_changed = (is_hand | is_arm)[:, None] & ~_chance(_KEPT_SHARE, count, generator).to(device)
-    lit = painted * _uniform(0.5, 1.3, count, generator).to(device)
     behind = torch.where((labels == HandClass.NONE)[:, None], tone(images, grey, generator), images)
     return torch.lerp(behind, lit, functional.avg_pool2d(is_changed.float(), 3, 1, 1, count_include_pad=False)).clamp(0, 1)
+
+
+def beside(images: Tensor, mask: Tensor) -> Tensor:
+    """(B, 3, 1, 1) mean colour of the pixels beside a (B, H, W) mask; of the whole image where the mask is empty."""
+    cell, reach = _BESIDE_PX
+    free = functional.avg_pool2d((~mask[:, None]).float(), cell)
+    colour = functional.avg_pool2d(images * ~mask[:, None], cell)
+    near = functional.max_pool2d((free < 1).float(), 2 * reach + 1, 1, reach)
+    near = torch.where(near.sum((2, 3), keepdim=True) > 0, near, 1.0)
+    return (colour * near).sum((2, 3), keepdim=True) / (free * near).sum((2, 3), keepdim=True).clamp(min=1e-3)
 
 
 def skin_colours(count: int, generator: torch.Generator) -> Tensor:

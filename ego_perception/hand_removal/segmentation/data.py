@@ -27,7 +27,10 @@ _CLASS_OF: Final = {
     SceneLabel.HELD_OBJECT: HandClass.HELD_OBJECT,
 }
 _BACKGROUND_STRIDE: Final = 3  # frames from one background that is kept to the next
-_PLAIN_SHARE: Final = 0.375  # of the images stay as they were rendered: with none, fewer of the simulator's own hands are found
+_PLAIN_SHARE: Final = (
+    0.4375  # of the images stay as they were rendered: with none, fewer of the simulator's own hands are found
+)
+_EMPTY_SHARE: Final = 0.2  # of those are shown without hands: what lies at the lower border is seldom an arm
 
 
 class HandBatch(NamedTuple):
@@ -130,7 +133,9 @@ def vary(images: Tensor, labels: Tensor, backgrounds: Tensor, generator: torch.G
     count = int(_PLAIN_SHARE * len(images) + float(torch.rand(1, generator=generator)))
     parts = []
     if count > 0:
-        parts.append(HandBatch(*crops(images[:count], labels[:count], generator)))
+        is_empty = torch.rand(count, generator=generator).to(images.device) < _EMPTY_SHARE
+        shown = torch.where(is_empty[:, None, None, None], backgrounds[:count], images[:count])
+        parts.append(HandBatch(*crops(shown, labels[:count] * ~is_empty[:, None, None], generator)))
     if count < len(images):
         parts.append(_changed(images[count:], labels[count:], backgrounds[count:], generator))
     return HandBatch(*(torch.cat(tensors) for tensors in zip(*parts, strict=True)))

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ego_perception.geometry.resizing import resized
 from ego_perception.hand_removal.segmentation.sizes import KIND, MIRRORED, VERSION, SegmenterConfig, input_size
 from ego_perception.weights.runtime import Backend, NetworkKind
 
@@ -52,11 +53,9 @@ class HandSegmenterNetwork:
         """Look at an (H, W, 3) RGB image.
 
         Returns:
-            Probabilities (6, h, w) of the classes in `HandClass`, at the size at which the network looks.
+            Probabilities (6, h, w) of the classes in `HandClass`, half as large as what the network sees.
         """
-        size = input_size(rgb.shape[1], rgb.shape[0], self.config.width)
-        is_smaller = size[0] < rgb.shape[1]
-        image = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA if is_smaller else cv2.INTER_LINEAR)
+        image = resized(rgb, input_size(rgb.shape[1], rgb.shape[0], self.config.width))
         if self._second is None:
             return self._look(image)
         mirrored = self._second.submit(self._look, image[:, ::-1])
@@ -66,11 +65,13 @@ class HandSegmenterNetwork:
         return mean
 
     def _look(self, rgb: NDArray[np.generic]) -> Array:
-        """Probabilities (6, h, w) of an (h, w, 3) image of the network's size."""
-        image = np.ascontiguousarray(rgb.transpose(2, 0, 1)[None], dtype=np.float32) * np.float32(1 / 255)
+        """Probabilities (6, h/2, w/2) of an (h, w, 3) image of the network's size."""
+        image = np.ascontiguousarray(rgb.transpose(2, 0, 1)[None], dtype=np.float32)
+        image *= np.float32(1 / 255)
         scores = self.backend.run(image)[0][0]
         scores = np.exp(scores - scores.max(axis=0))
-        return np.asarray(scores / scores.sum(axis=0), np.float32)
+        scores /= scores.sum(axis=0)
+        return np.asarray(scores, np.float32)
 
 
 def load_segmenter(path: Path | None = None, *, threads: int = 1, device: str = "cpu", looks: int = 1) -> HandSegmenterNetwork:

@@ -69,11 +69,16 @@ class SegmenterTrainTask(NetworkTask[SegmenterTrainConfig, HandDataset, HandSegm
     def losses(self, model: nn.Module, step: int, workplace: Workplace) -> dict[str, Tensor]:
         """See `TrainTask`."""
         images, labels = self.batch(step, workplace)
-        return segmentation_losses(model(images.contiguous(memory_format=torch.channels_last)), labels)
+        return segmentation_losses(pixel_scores(model, images.contiguous(memory_format=torch.channels_last)), labels)
 
     def finish(self, model: HandSegmenter) -> dict[str, float]:
         """Score on the held-out images."""
         return score(model, self.validation)
+
+
+def pixel_scores(model: nn.Module, images: Tensor) -> Tensor:
+    """Class scores (B, 6, H, W) of every pixel."""
+    return nn.functional.interpolate(model(images), size=images.shape[-2:], mode="bilinear", align_corners=False)
 
 
 @torch.no_grad()
@@ -94,7 +99,7 @@ def score(model: HandSegmenter, batches: list[tuple[Tensor, Tensor]]) -> dict[st
     both, either = dict.fromkeys(groups, 0), dict.fromkeys(groups, 0)
     right_side, found = 0, 0
     for images, labels in batches:
-        guess = model(images.to(device)).argmax(1).cpu()
+        guess = pixel_scores(model, images.to(device)).argmax(1).cpu()
         for name, members in groups.items():
             a, b = (torch.isin(x, torch.tensor(members)) for x in (guess, labels))
             both[name] += int((a & b).sum())

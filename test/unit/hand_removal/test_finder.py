@@ -32,9 +32,9 @@ class Sees:
         self.sureness.pop(0)
 
     def predict(self, rgb: np.ndarray) -> np.ndarray:
-        p = np.zeros((len(HandClass), H // 2, W // 2), np.float32)
-        p[HandClass.RIGHT_ARM, :, 20:40] = self.sureness[0]
-        p[HandClass.HELD_OBJECT, :, 50:60] = 0.9
+        p = np.zeros((len(HandClass), H // 4, W // 4), np.float32)
+        p[HandClass.RIGHT_ARM, :, 10:20] = self.sureness[0]
+        p[HandClass.HELD_OBJECT, :, 25:30] = 0.9
         p[HandClass.NONE] = 1 - p.sum(0)
         if np.array_equal(rgb, RGB):
             self.mirrored.append(False)
@@ -73,7 +73,7 @@ def test_a_hand_that_is_suddenly_not_found_is_doubted_for_a_while() -> None:
     finder = HandFinder(Sees(0.9, *([0.0] * 60)), MaskConfig(follow_s=1.0))
     look(finder, 0)
     misses = [look(finder, k).doubt.miss for k in range(1, 50)]
-    assert misses[0] == pytest.approx(38 / 160 * np.exp(-0.08), rel=0.02), "without its outline"
+    assert misses[0] == pytest.approx(34 / 160 * np.exp(-0.08), rel=0.02), "without its outline"
     assert misses[12] == pytest.approx(misses[0] * np.exp(-12 * 0.08), rel=0.02)
     limit = MaskConfig().doubtful_miss
     assert misses[40] > limit and all(a > b for a, b in itertools.pairwise(misses))
@@ -96,7 +96,7 @@ def test_where_it_was_followed_to_less_is_enough(keep_threshold: float, is_kept:
     config = MaskConfig(threshold=0.6, keep_threshold=keep_threshold)
     finder = HandFinder(Sees(0.9, 0.3), config)
     look(finder, 0)
-    assert bool((look(finder, 1).labels[:, 21:39] == HandLabel.RIGHT).all()) == is_kept
+    assert bool((look(finder, 1).labels[:, 22:38] == HandLabel.RIGHT).all()) == is_kept
     assert not (look(HandFinder(Sees(0.4), config), 0).labels == HandLabel.RIGHT).any()
 
 
@@ -106,7 +106,7 @@ def test_every_other_look_is_mirrored_and_what_was_seen_before_counts_in() -> No
     found = [look(finder, k) for k in range(4)]
     assert segmenter.mirrored == [False, True, False, True, False], "both at first, then in turn"
     # 0.9, 0.7 x 0.2 + 0.3 x 0.9 = 0.41, then 0.26
-    assert [bool((one.labels[:, 21:39] == HandLabel.RIGHT).all()) for one in found] == [True, True, False, False]
+    assert [bool((one.labels[:, 22:38] == HandLabel.RIGHT).all()) for one in found] == [True, True, False, False]
     assert all((one.labels[:, 50:60] == HandLabel.HELD_OBJECT).all() for one in found), "sides and objects are put back"
     finder.reset()
     look(finder, 4)
@@ -121,7 +121,7 @@ def test_an_image_of_which_nothing_is_known_has_the_mean_of_two_looks() -> None:
             self.sureness[0] = 0.1
             return p
 
-    assert (look(HandFinder(SeesOnceOnly(0.9), MaskConfig(threshold=0.49)), 0).labels[:, 20:40] == HandLabel.RIGHT).all()
+    assert (look(HandFinder(SeesOnceOnly(0.9), MaskConfig(threshold=0.49)), 0).labels[:, 22:38] == HandLabel.RIGHT).all()
     assert not (look(HandFinder(SeesOnceOnly(0.9), MaskConfig(threshold=0.51)), 0).labels == HandLabel.RIGHT).any()
     once = SeesOnceOnly(0.9)
     look(HandFinder(once, MaskConfig(follow_s=0.0)), 0)

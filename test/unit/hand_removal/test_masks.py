@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
@@ -110,3 +111,26 @@ def test_followed_hands_that_are_not_found_are_doubted_if_they_are_more() -> Non
         "too old to be kept from the memory, not from doubt"
     )
     assert doubt_of(hand, followed * 0, hole, MaskConfig())[0] == pytest.approx(100 * 0.3 / (H * W))
+
+
+@pytest.mark.parametrize("box", [(slice(10, 30), slice(20, 40)), (slice(0, 5), slice(0, 64)), (slice(47, 48), slice(63, 64))])
+def test_the_margin_is_as_wide_at_the_border_of_the_image(box: tuple[slice, slice]) -> None:
+    labels = np.zeros((H, W), np.uint8)
+    labels[box] = HandLabel.LEFT
+    hole = hole_of(labels, (4 * W, 4 * H), MaskConfig(margin=0.04))
+    radius = round(0.04 * 4 * W)
+    full = cv2.resize((labels > 0).astype(np.uint8) * 255, (4 * W, 4 * H), interpolation=cv2.INTER_LINEAR)
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+    assert np.array_equal(hole, cv2.dilate(full, kernel) > 0)
+
+
+def test_sides_and_what_is_held_are_decided_at_another_size_too() -> None:
+    p = probability(HandClass.RIGHT_HAND, 0.9, BOX)
+    held = (slice(34, 44), slice(20, 40))
+    p[(HandClass.HELD_OBJECT, *held)], p[(HandClass.NONE, *held)] = 0.9, 0.1
+    hand = np.asarray(cv2.resize(hand_probability(p), (2 * W, 2 * H), interpolation=cv2.INTER_LINEAR), np.float32)
+    labels = labels_of(p, hand, None, MaskConfig())
+    expected = cv2.resize(decided(p), (2 * W, 2 * H), interpolation=cv2.INTER_NEAREST)
+    assert labels.shape == (2 * H, 2 * W)
+    assert (labels != expected).sum() <= 2 * (4 * 20 + 4 * 10) and set(np.unique(labels)) == {0, 2, 3}
+    assert (labels[22:58, 42:78] == HandLabel.RIGHT).all() and (labels[70:86, 42:78] == HandLabel.HELD_OBJECT).all()

@@ -201,7 +201,7 @@ def test_a_hand_that_was_half_seen_makes_no_clean_image(second: float, state: Re
     remover = RemovalGuard(estimator(HalfSees(second), Flat()))
     out = [remover.push(with_second_hand(k, 100)) for k in range(2)][-1]
     assert out.state is state and out.image is not None
-    assert out.expected_miss == pytest.approx(second * 400 / (W * H), rel=1e-3)
+    assert out.expected_miss == pytest.approx(second * 400 / (W * H), rel=1e-3, abs=1e-6)
     assert ("hands may have been missed: 0.7%" in out.reason) == (state is RemovalState.DEGRADED)
 
 

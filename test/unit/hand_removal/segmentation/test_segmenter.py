@@ -44,10 +44,10 @@ def test_it_has_fewer_than_a_million_parameters() -> None:
 
 
 @pytest.mark.parametrize(("height", "width"), [(48, 64), (64, 64), (96, 128)])
-def test_every_pixel_gets_six_scores(height: int, width: int) -> None:
+def test_every_second_pixel_gets_six_scores(height: int, width: int) -> None:
     model = HandSegmenter(SMALL).eval()
     scores = model(torch.rand(2, 3, height, width))
-    assert scores.shape == (2, 6, height, width) and scores.dtype == torch.float32
+    assert scores.shape == (2, 6, height // 2, width // 2) and scores.dtype == torch.float32
 
 
 def test_onnx_equals_torch(weights: Path) -> None:
@@ -76,20 +76,21 @@ class Fixed:
 
     def run(self, *inputs: np.ndarray) -> list[np.ndarray]:
         self.given.append(inputs)
-        scores = np.zeros((1, 6, *inputs[0].shape[2:]), np.float32)
+        seen = inputs[0][:, :, ::2, ::2].mean(1)
+        scores = np.zeros((1, 6, *seen.shape[1:]), np.float32)
         scores[:, HandClass.NONE] = 2.0
-        scores[:, HandClass.LEFT_HAND] = 4.0 * inputs[0].mean(1)
+        scores[:, HandClass.LEFT_HAND] = 4.0 * seen
         return [scores]
 
 
 @pytest.mark.parametrize("size", [(640, 480), (1920, 1080), (256, 256), (100, 333), (30, 20)])
-def test_images_of_any_size_give_probabilities_at_the_networks_size(size: tuple[int, int]) -> None:
+def test_images_of_any_size_give_probabilities_of_half_the_networks_size(size: tuple[int, int]) -> None:
     backend = Fixed()
     rgb = np.zeros((size[1], size[0], 3), np.uint8)
     rgb[:, size[0] // 2 :] = 255
     p = HandSegmenterNetwork(SegmenterConfig(), backend, "fixed").predict(rgb)
     width, height = input_size(*size, 320)
-    assert p.shape == (6, height, width) and width % STRIDE == 0 and height % STRIDE == 0
+    assert p.shape == (6, height // 2, width // 2) and width % STRIDE == 0 and height % STRIDE == 0
     assert np.allclose(p.sum(0), 1, atol=1e-5)
     (image,) = backend.given[0]
     assert image.shape == (1, 3, height, width) and image.max() <= 1
@@ -104,7 +105,7 @@ class SeesLeft:
 
     def run(self, *inputs: np.ndarray) -> list[np.ndarray]:
         self.given.append(inputs)
-        scores = np.zeros((1, 6, *inputs[0].shape[2:]), np.float32)
+        scores = np.zeros((1, 6, inputs[0].shape[2] // 2, inputs[0].shape[3] // 2), np.float32)
         scores[0, HandClass.LEFT_ARM, :, : scores.shape[3] // 2] = 20
         scores[0, HandClass.NONE, :, scores.shape[3] // 2 :] = 20
         return [scores]
@@ -115,7 +116,7 @@ def test_the_second_look_is_mirrored_and_both_count() -> None:
     rgb = np.zeros((480, 640, 3), np.uint8)
     rgb[:, :320] = 255
     p = HandSegmenterNetwork(SegmenterConfig(), backend, "left", looks=2).predict(rgb)
-    assert p.shape == (6, 256, 320) and np.allclose(p.sum(0), 1, atol=1e-5)
+    assert p.shape == (6, 128, 160) and np.allclose(p.sum(0), 1, atol=1e-5)
     (image,), (mirrored,) = sorted(backend.given, key=lambda given: -float(given[0][0, 0, 0, 0]))
     assert image.shape == mirrored.shape == (1, 3, 256, 320)
     assert image[0, :, :, 0].min() == 1 == mirrored[0, :, :, -1].min()

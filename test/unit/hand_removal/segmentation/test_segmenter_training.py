@@ -21,7 +21,7 @@ from ego_perception.engine.distributed import Workplace
 from ego_perception.hand_removal.segmentation.model import HandSegmenter
 from ego_perception.hand_removal.segmentation.network import load_segmenter
 from ego_perception.hand_removal.segmentation.sizes import KIND, VERSION, HandClass, SegmenterConfig
-from ego_perception.hand_removal.segmentation.training import SegmenterTrainConfig, SegmenterTrainTask, score
+from ego_perception.hand_removal.segmentation.training import SegmenterTrainConfig, SegmenterTrainTask, pixel_scores, score
 from ego_perception.weights import read_info
 
 SMALL = SegmenterConfig(stem=8, widths=(8, 8, 16, 16), counts=(1, 1, 1, 1), decoder=(16, 16, 8, 8, 8), width=64)
@@ -77,6 +77,16 @@ class Painted(HandSegmenter):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return torch.nn.functional.one_hot(self.labels, len(HandClass)).permute(0, 3, 1, 2).float()
+
+
+def test_scores_of_all_pixels_lie_between_those_of_every_second_one() -> None:
+    class Ramp(HandSegmenter):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return torch.arange(4.0).expand(len(images), len(HandClass), 2, 4)
+
+    scores = pixel_scores(Ramp(SMALL), torch.zeros(1, 3, 4, 8))
+    assert scores.shape == (1, len(HandClass), 4, 8)
+    assert scores[0, 0, 0].tolist() == pytest.approx([0, 0.25, 0.75, 1.25, 1.75, 2.25, 2.75, 3])
 
 
 def test_score_known_values() -> None:
