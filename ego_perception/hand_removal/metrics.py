@@ -87,6 +87,9 @@ def flicker(now: Image, before: Image, flow: Depth, where: Mask, where_before: M
     Args:
         where, where_before: (H, W) holes of both images.
     """
-    both = where & (moved(where_before.astype(np.uint8), flow, cv2.INTER_NEAREST) > 0)
+    height, width = where.shape
+    x, y = flow[..., 0] + np.arange(width), flow[..., 1] + np.arange(height)[:, None]
+    inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)  # a place beyond the border is mixed with black
+    both = where & inside & (moved(where_before.astype(np.uint8), flow, cv2.INTER_NEAREST) > 0)
     difference = np.abs(moved(before, flow)[both].astype(np.float64) - now[both])
     return float(difference.sum()), difference.size

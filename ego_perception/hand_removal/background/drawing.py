@@ -124,6 +124,8 @@ class Drawing:
             trust[covered] = 0
         is_known = hands & (self._places.id != -1)
         is_kept = is_known & _settled(is_known & (trust >= least), hands) & (trust >= np.float32(_NEARLY) * least)
+        if covered is not None:
+            is_kept &= ~covered
         return is_kept, np.maximum(trust, least)
 
     def _agreement(self) -> Agreement | None:
@@ -167,5 +169,10 @@ def _to_working(place: NDArray[np.floating], scale: np.float32) -> Map:
 
 def _settled(is_sure: Mask, hands: Mask) -> Mask:
     """What most neighbours in the hole of each pixel are: no specks, no pinholes."""
-    votes = np.where(is_sure | ~hands, np.uint8(255), np.uint8(0))
-    return np.asarray(cv2.medianBlur(votes, _NEIGHBOURS_PX) > 0)
+    sure, voters = (
+        cv2.boxFilter(
+            mask.view(np.uint8), cv2.CV_16U, (_NEIGHBOURS_PX, _NEIGHBOURS_PX), normalize=False, borderType=cv2.BORDER_CONSTANT
+        )
+        for mask in (is_sure & hands, hands)
+    )
+    return np.asarray(2 * sure > voters)

@@ -20,7 +20,7 @@ def gain_between(
     Args:
         rgb, older: (H, W, 3) uint8.
         flow: (h, w, 2) from `rgb` to `older` at working size.
-        hidden: (h, w) True where the background is hidden in either.
+        hidden: (h, w) True where the background is hidden in either; asked at a pixel's place in each of them.
 
     Returns:
         (3,) median ratios of well exposed background pixels; 1 where too few are seen. A step beyond 25 % is cut off.
@@ -30,9 +30,10 @@ def gain_between(
     here = np.flatnonzero(~hidden[::_STEP, ::_STEP])
     rows, cols = (_STEP * axis for axis in np.divmod(here, -(-w // _STEP)))
     there = np.rint(flow[rows, cols] + np.stack([cols, rows], axis=1)).astype(np.int64)
-    keep = (there[:, 0] >= 0) & (there[:, 0] < w) & (there[:, 1] >= 0) & (there[:, 1] < h)
-    a = new[(rows * w + cols)[keep]].T
-    b = old[(there[:, 1] * w + there[:, 0])[keep]].T
+    inside = np.flatnonzero((there[:, 0] >= 0) & (there[:, 0] < w) & (there[:, 1] >= 0) & (there[:, 1] < h))
+    at = there[inside, 1] * w + there[inside, 0]
+    seen = ~hidden.ravel()[at]
+    a, b = new[(rows * w + cols)[inside[seen]]].T, old[at[seen]].T
     good = (np.minimum(a, b) > _DARK) & (np.maximum(a, b) < _BRIGHT)
     gains = np.ones(3, np.float32)
     for channel in range(3):

@@ -37,6 +37,7 @@ _STEP_CONFIDENCE = 0.998  # every frame through which a place is carried costs t
 _RECALLED_CONFIDENCE = 0.8
 _ALL_HIDDEN = 0.8  # of the image; then a lost camera says nothing about the scene
 _USUAL_FOV_Y_DEG = 55.0
+_ROUNDED_AWAY = 400  # pixels in a working pixel from which one of them is nothing in 255 levels
 _SURROUND_PX = 16  # working pixels around what is hidden, from which it is continued
 
 
@@ -114,6 +115,8 @@ class BackgroundPlate:
             self.reset()
         small, masks = self._shrunk(rgb, hole, movers, doubtful)
         view, before = self._look(small, masks, rgb.shape, camera), self._newest
+        if before is not None:
+            view = replace(view, brightness=float(before.gain.mean()))  # a first guess, until it can be measured
         follows = before is not None and 0 < stamp_ns - before.stamp_ns <= self.config.max_gap_s * 1e9
         tracks = self._tracker.track(view.grey, view.hidden) if follows else None
         given = geometry() if callable(geometry) else geometry
@@ -125,7 +128,7 @@ class BackgroundPlate:
             is_cut = step is None and not view.hidden.mean() > _ALL_HIDDEN
         if is_cut:
             self.reset()
-        found = self._relocated(view, step)
+        found = self._relocated(view, step, stamp_ns)
         if found is not None:
             source, step = found
         if step is None or source is None:
@@ -182,11 +185,12 @@ class BackgroundPlate:
             self._rays = small, small.rays()
         return replace(view, camera=small, rays=self._rays[1])
 
-    def _relocated(self, view: View, step: Step | None) -> tuple[Snapshot, Step] | None:
+    def _relocated(self, view: View, step: Step | None, stamp_ns: int) -> tuple[Snapshot, Step] | None:
         """The camera in the world of a keyframe, where it got lost a short while ago."""
         if step is not None and (self._world == 0 or self._world_age > 2 * self.config.keyframes):
             return None
-        found = self._recall.relocate(view, [k for k in self._store.keyframes if k.world != self._world or step is None])
+        known = [k for k in self._store.keyframes if k.stamp_ns < stamp_ns and (k.world != self._world or step is None)]
+        found = self._recall.relocate(view, known)
         if found is not None:
             self._world, self._world_age = found[0].world, 0
             self._tracker.clear()
@@ -223,7 +227,7 @@ class BackgroundPlate:
 
     def _fill_gaps(self, view: View, places: Places, stamp_ns: int) -> View:
         """Look for hidden pixels of unknown origin in one of the keyframes."""
-        gap = view.hidden & (places.id < 0)
+        gap = view.hidden & (places.id == -1)
         found = self._recall.revisit(view, gap, self._world, self._store.keyframes)
         if found is None:
             return view
@@ -277,7 +281,10 @@ class BackgroundPlate:
 
 def _any_in(mask: Mask, size: tuple[int, int]) -> Mask:
     """A mask at working size: any hidden pixel hides the whole working pixel, or a thin finger would enter the memory."""
-    return np.asarray(cv2.resize(mask.view(np.uint8) * np.uint8(255), size, interpolation=cv2.INTER_AREA) > 2)
+    levels = mask.view(np.uint8) * np.uint8(255)
+    if mask.size > _ROUNDED_AWAY * size[0] * size[1]:
+        return np.asarray(cv2.resize(levels.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0)
+    return np.asarray(cv2.resize(levels, size, interpolation=cv2.INTER_AREA) > 0)
 
 
 def _grown(mask: Mask, radius_px: float) -> Mask:

@@ -138,7 +138,7 @@ class Recall:
 def _hits(now: View, gap: NDArray[np.bool_], view: View, places: Places) -> int:
     """How much of the gap a keyframe shows, roughly: places of a coarse grid that fall into it."""
     rays, inverse = (np.ascontiguousarray(m[::_COARSE, ::_COARSE]) for m in (view.rays, view.structure.inverse))
-    known = (~view.grown | (places.id >= 0))[::_COARSE, ::_COARSE]
+    known = (~view.grown | (places.id != -1))[::_COARSE, ::_COARSE]
     xy = np.rint(Warp(rays, inverse, invert(now.T_world_cam) @ view.T_world_cam, now.camera).xy[known])
     h, w = gap.shape
     inside = ((xy >= 0) & (xy <= np.array([w - 1, h - 1], np.float32))).all(axis=1)

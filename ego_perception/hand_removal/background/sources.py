@@ -104,18 +104,22 @@ class Sources:
         return colours, self._is_clear(traced, xy, scale)
 
     def _is_clear(self, traced: Traced, xy: Map, scale: NDArray[np.float32]) -> Mask:
-        """Whether nothing hid the background in all of the 4x4 pixels that a cubic sample at each of (N, 2) places reads."""
+        """Whether a cubic sample at each of (N, 2) places lies in the image and nothing hid the 4x4 pixels that it reads."""
         if self._holes is None:
-            self._holes = np.stack([snapshot.hole for snapshot in self._snapshots])
+            # With each pixel its right and lower neighbours: what lies between two corners is asked with them.
+            self._holes = np.stack([_with_next(snapshot.hole) for snapshot in self._snapshots])
         count, h, w = self._holes.shape
         corner, last = np.floor(xy) + np.float32(0.5), np.array([w - 1, h - 1], np.float32)
+        is_inside = ((xy >= -scale) & (xy <= last * scale + (2 * scale - 1))).all(axis=1)
         low, high = ((corner + np.float32(reach)) / scale for reach in (-1, 2))
         for edge in (low, high):
             np.minimum(np.maximum(edge, 0, out=edge), last, out=edge)
         (left, above), (right, below) = (edge.T.astype(np.int64) for edge in (low, high))
+        right, below = np.maximum(right - 1, left), np.maximum(below - 1, above)
         image = np.repeat(np.arange(count) * h, np.diff(traced.bounds))
         holes, above, below = self._holes.ravel(), (above + image) * w, (below + image) * w
-        return np.asarray(~(holes[above + left] | holes[above + right] | holes[below + left] | holes[below + right]))
+        is_hidden = holes[above + left] | holes[above + right] | holes[below + left] | holes[below + right]
+        return np.asarray(is_inside & ~is_hidden)
 
     def _project(self, asked: Index, at: Index, x: Map, y: Map) -> tuple[NDArray[np.int64], NDArray[np.int64], Map, Map]:
         """Order and bounds as in `Traced`, normalised image places (M, 2) and one over their depth's growth (M,)."""
@@ -134,6 +138,10 @@ class Sources:
                 moved[part] = cv2.transform(points[part], T[:, [0, 1, 3, 2]])[:, 0]
         scale = np.asarray(1 / np.maximum(moved[:, 2], np.float32(_NEAREST)), np.float32)
         return order, bounds, np.asarray(moved[:, :2] * scale[:, None], np.float32), scale
+
+
+def _with_next(mask: Mask) -> Mask:
+    return np.asarray(cv2.dilate(mask.view(np.uint8), np.ones((2, 2), np.uint8), anchor=(0, 0)), np.uint8).view(np.bool_)
 
 
 def _sample(image: NDArray[np.uint8], xy: Map) -> NDArray[np.uint8]:

@@ -76,7 +76,7 @@ class Warp:
     def inside(self) -> Mask:
         """True where the place lies in the other image."""
         h, w = self.xy.shape[:2]
-        return np.asarray(cv2.inRange(self.xy, (0, 0), (w - 1, h - 1)) > 0)
+        return np.asarray((cv2.inRange(self.xy, (0, 0), (w - 1, h - 1)) > 0) & (self._scale < np.float32(1 / _CLOSEST)))
 
     def parallax(self) -> tuple[Map, Map]:
         """Derivative of the place by the inverse depth, columns and rows, (h, w) each."""

@@ -121,8 +121,9 @@ class Tracker:
         """Begin with an image of which nothing is known but what is given."""
         structure = unknown((view.grey.shape[0], view.grey.shape[1]))
         given = _given_inverse(view)
-        if given is not None:
-            structure = informed(structure, np.where(given > 0, given, np.median(given[given > 0])), np.ones_like(view.hidden))
+        seen = np.zeros_like(view.hidden) if given is None else (given > 0) & ~view.hidden
+        if given is not None and seen.any():
+            structure = informed(structure, np.where(seen, given, np.median(given[seen])), np.ones_like(view.hidden))
         return replace(view, structure=structure, T_world_cam=np.eye(4))
 
     def track(self, grey: Grey, hidden: Mask) -> Tracks:

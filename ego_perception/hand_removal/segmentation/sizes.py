@@ -65,4 +65,4 @@ class SegmenterConfig:
 def input_size(width: int, height: int, wanted_width: int) -> tuple[int, int]:
     """Width and height of the network's input for images of a size: near the same aspect ratio, multiples of `STRIDE`."""
     scale = wanted_width / width
-    return wanted_width // STRIDE * STRIDE, max(STRIDE, round(height * scale / STRIDE) * STRIDE)
+    return max(STRIDE, wanted_width // STRIDE * STRIDE), max(STRIDE, round(height * scale / STRIDE) * STRIDE)

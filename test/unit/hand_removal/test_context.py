@@ -14,7 +14,7 @@ from ego_perception.data.hand_removal import HandRemovalEstimate, Provenance, Re
 from ego_perception.errors import ConfigError
 from ego_perception.hand_removal.assembly import RemovalModels, build_refiner, build_remover
 from ego_perception.hand_removal.config import DiffusionConfig, published_diffusion
-from ego_perception.hand_removal.context import ContextConfig, ContextMemory
+from ego_perception.hand_removal.context import ContextConfig, ContextMemory, homography_of
 from ego_perception.hand_removal.estimator import HandRemovalConfig
 from ego_perception.hand_removal.guard import problem_of
 from ego_perception.hand_removal.refine import DiffusionRefiner, RefinedEstimator
@@ -248,3 +248,73 @@ def test_propagation_alone_with_masks_from_elsewhere_needs_no_weights() -> None:
     assert (parts.names, parts.weights) == ((), {})
     estimate = parts.estimator.push(frame_with_hand(0, 10**18))
     assert estimate is not None and estimate.state is RemovalState.WITHHELD
+
+
+def flow_of(homography: np.ndarray, width: int, height: int) -> np.ndarray:
+    """Of pixels whose centres a homography in shares of width and height moves."""
+    x, y = np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5)
+    q = np.stack([x / width, y / height, np.ones_like(x)], axis=-1) @ homography.T
+    return np.stack([q[..., 0] / q[..., 2] * width - x, q[..., 1] / q[..., 2] * height - y], axis=-1).astype(np.float32)
+
+
+class TestHomography:
+    MOVES = (
+        np.eye(3),
+        np.array([[1, 0, 0.1], [0, 1, -0.05], [0, 0, 1]]),
+        np.array([[0.9, 0.1, 0.02], [-0.08, 1.05, 0.01], [0.05, -0.03, 1]]),
+    )
+
+    @pytest.mark.parametrize("size", [(160, 120), (80, 60), (160, 16)])
+    @pytest.mark.parametrize("move", MOVES)
+    def test_is_found_whatever_the_size(self, move: np.ndarray, size: tuple[int, int]) -> None:
+        found = homography_of(flow_of(move, *size), np.zeros(size[::-1], np.bool_))
+        assert found is not None and np.abs(found / found[2, 2] - move).max() < 2e-3
+
+    def test_does_not_ask_what_is_hidden(self) -> None:
+        hole = np.zeros((120, 160), np.bool_)
+        hole[30:100, 40:150] = True
+        flow = flow_of(self.MOVES[2], 160, 120)
+        plain = homography_of(flow, hole)
+        flow[hole] = np.nan
+        assert plain is not None and np.array_equal(plain, homography_of(flow, hole))
+
+    def test_leaves_out_what_moves_otherwise(self) -> None:
+        flow = flow_of(self.MOVES[1], 160, 120)
+        flow[:40] = -30
+        found = homography_of(flow, np.zeros((120, 160), np.bool_))
+        assert found is not None and np.abs(found - self.MOVES[1]).max() < 2e-3
+
+    def test_of_too_little_is_none(self) -> None:
+        hole = np.ones((120, 160), np.bool_)
+        flow = np.zeros((120, 160, 2), np.float32)
+        assert homography_of(flow, hole) is None
+        hole.ravel()[: 37 * 15] = False
+        assert homography_of(flow, hole) is None
+
+
+@pytest.mark.parametrize("policy", ["uniform", "coverage"])
+def test_no_frame_is_chosen_twice_none_is_the_target_and_all_are_older(policy: str) -> None:
+    memory = ContextMemory(ContextConfig(policy=policy, spacing_s=0.3))
+    images = [masked(1 + 0.2 * k, slice(30, 60), slice(20 + 8 * k, 60 + 8 * k)) for k in range(6)]
+    for target in images:
+        chosen = memory.choose(target)
+        memory.add(target)
+        stamps = [image.stamp_ns for image in chosen]
+        assert stamps == sorted(set(stamps)) and all(stamp < target.stamp_ns for stamp in stamps) and len(chosen) <= 3
+    assert all(image.stamp_ns < images[4].stamp_ns for image in memory.choose(images[4])), "also of one in the past"
+
+
+@pytest.mark.parametrize("policy", ["uniform", "coverage"])
+def test_all_hole_and_no_hole_are_frames_too(policy: str) -> None:
+    memory = ContextMemory(ContextConfig(policy=policy, spacing_s=0.3))
+    for k in range(6):
+        memory.add(masked(1 + k, *((slice(0, 120), slice(0, 160)) if k % 2 else (slice(0, 0), slice(0, 0)))))
+    for rows, cols in ((slice(0, 120), slice(0, 160)), (slice(0, 0), slice(0, 0))):
+        assert len(memory.choose(masked(20, rows, cols))) == 3
+
+
+def test_the_memory_is_bounded_and_drops_the_oldest() -> None:
+    memory = ContextMemory(ContextConfig(spacing_s=0.03, capacity=3), count=9)
+    for k in range(6):
+        memory.add(masked(1 + k, slice(0, 5), slice(0, 5)))
+    assert [round(i.stamp_ns / S) for i in memory.choose(masked(9, slice(0, 5), slice(0, 5)))] == [4, 5, 6]

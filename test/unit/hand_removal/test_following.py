@@ -119,3 +119,51 @@ def test_nothing_is_followed_after_a_reset_a_new_shape_or_on_request() -> None:
     follower = HandFollower(MaskConfig())
     follower.remember(mask(100).astype(np.float32), mask(100), mask(100), None)  # before any image
     assert follower.follow(image(100), STEP_NS) is None
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_belief_fades_with_time_and_not_with_the_number_of_frames(count: int) -> None:
+    follower = started(MaskConfig(follow_s=1.0), 100)
+    for k in range(1, count + 1):
+        followed = follower.follow(image(100), k * 4 * STEP_NS // count)
+        assert followed is not None
+        follower.remember(np.zeros((H, W), np.float32), NOTHING, NOTHING, followed)
+        sure = followed.sure
+    assert sure.max() == pytest.approx(math.exp(-0.32), abs=1e-3) and sure.min() == 0
+
+
+def test_what_is_followed_is_a_probability_and_never_more_than_was_known() -> None:
+    follower, rng = HandFollower(MaskConfig()), np.random.default_rng(0)
+    follower.follow(image(100), 0)
+    for k in range(1, 5):
+        hand = np.asarray(cv2.resize(rng.random((6, 8), np.float32), (W // 2, H // 2)), np.float32)
+        follower.remember(hand, hand > 0.4, np.kron(hand > 0.4, np.ones((2, 2), bool)), None)
+        followed = follower.follow(image(100 + 2 * k), k * STEP_NS)
+        assert followed is not None
+        for values in (followed.sure, followed.hand, followed.is_same):
+            assert np.isfinite(values).all() and values.min() >= 0 and values.max() <= 1
+        assert followed.hand.max() <= hand.max() + 1e-6
+
+
+def test_a_frame_nobody_decided_about_breaks_the_chain() -> None:
+    follower = started(MaskConfig(), 100)
+    assert follower.follow(image(100), STEP_NS) is not None
+    assert follower.follow(image(100), 2 * STEP_NS) is None
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 40), (40, 1), (3, 500), (31, 33)])
+def test_images_of_any_shape_are_followed(size: tuple[int, int]) -> None:
+    follower, plain, all_hand = HandFollower(MaskConfig()), np.full((*size, 3), 90, np.uint8), np.ones(size, bool)
+    assert follower.follow(plain, 0) is None
+    follower.remember(all_hand.astype(np.float32), all_hand, all_hand, None)
+    followed = follower.follow(plain, STEP_NS)
+    assert followed is not None and followed.sure[0, 0] == pytest.approx(math.exp(-0.04), abs=1e-3)
+
+
+def test_a_hand_of_one_pixel_leaves_no_trail() -> None:
+    follower, dot = HandFollower(MaskConfig()), NOTHING.copy()
+    dot[120, 160] = True
+    follower.follow(image(None), 0)
+    follower.remember(dot.astype(np.float32), dot, dot, None)
+    followed = follower.follow(image(None), STEP_NS)
+    assert followed is not None and not followed.sure.any()

@@ -116,9 +116,14 @@ def test_a_description_is_not_believed(tmp_path: Path) -> None:
     for values in ({"width": 3}, {"width": 3, "levels": [1], "depth": 2}, {}):
         with pytest.raises(WeightsError, match=r"x\.safetensors declares the sizes"):
             read_sizes(Sizes, values, path)
-    for width in (0, -1, 9, True, 2.0, "4", None, [2, 2.5], {"a": 1}):
+    for width in (0, -1, 9, True, 2.0, "4", None, {"a": 1}):
         with pytest.raises(WeightsError, match="not positive integers up to 8"):
             read_sizes(Sizes, {"width": width, "levels": [1]}, path, largest=8)
+    for changed in ({"width": [2]}, {"levels": 3}):
+        with pytest.raises(WeightsError, match=f"a number for a list.*{next(iter(changed))}"):
+            read_sizes(Sizes, {"width": 1, "levels": [1]} | changed, path)
+    with pytest.raises(WeightsError, match="not positive integers"):
+        read_sizes(Sizes, {"width": 1, "levels": [2, 2.5]}, path)
 
 
 def test_torch_is_imported_by_use_alone() -> None:

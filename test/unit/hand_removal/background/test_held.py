@@ -107,3 +107,66 @@ def test_the_hidden_part_of_an_object_is_not_painted_with_what_was_there_before(
         rgb = np.where(hand[..., None], 250, clean).astype(np.uint8)
         background = plate.push(rgb, hand, k * STEP_NS, movers=cup & ~hand)
     assert not background.observed[disc(x, 120, 18) & disc(x - 18, 120, 20)].any()
+
+
+def random_things(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    hand = disc(*rng.uniform([100, 80], [220, 160]), rng.uniform(15, 40))
+    things = np.any([disc(*rng.uniform([80, 60], [240, 180]), rng.uniform(4, 25)) for _ in range(3)], axis=0)
+    return np.asarray(things & ~hand), hand
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_objects_are_in_what_was_given_and_go_on_in_the_hole_only(seed: int) -> None:
+    movers, hole = random_things(seed)
+    held = held_objects(movers, hole)
+    assert np.array_equal(held.piece > 0, movers)
+    assert not (held.behind[~hole] > 0).any()
+    assert set(np.unique(held.behind)) <= set(np.unique(held.piece)) | {0}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_mirrored_objects_go_on_mirrored(seed: int) -> None:
+    movers, hole = random_things(seed)
+    plain = held_objects(movers, hole).behind > 0
+    for turned in (np.s_[:, ::-1], np.s_[::-1]):
+        other = held_objects(movers[turned].copy(), hole[turned].copy()).behind[turned] > 0
+        assert (other != plain).sum() <= 0.02 * max(plain.sum(), 1)
+
+
+def test_a_larger_object_reaches_farther() -> None:
+    reach = []
+    hand = COLS >= 160
+    for radius in (10, 20, 40):
+        held = held_objects(disc(160, 120, radius) & ~hand, hand)
+        reach.append(int((held.behind > 0).any(axis=0).sum()))
+    assert reach == sorted(reach) and reach[2] > 2 * reach[0]
+
+
+def test_without_hand_or_without_object_nothing_is_behind() -> None:
+    nothing = np.zeros((H, W), bool)
+    for movers, hole in ((CUP, nothing), (nothing, ~nothing), (nothing, nothing), (~nothing, nothing)):
+        held = held_objects(movers, hole)
+        assert not held.behind.any() and np.array_equal(held.piece > 0, movers)
+        rows, cols = np.nonzero(nothing)
+        gone = held.remembered(rows, cols, np.zeros((0, 3)), np.zeros((0, 3)))
+        assert gone.shape == (H, W) and not gone.any()
+
+
+def test_a_hand_of_one_pixel_on_an_object_hides_that_pixel() -> None:
+    hand = np.zeros((H, W), bool)
+    hand[120, 150] = True
+    held = held_objects(CUP & ~hand, hand)
+    assert held.behind[120, 150] == 1 and (held.behind > 0).sum() == 1
+
+
+def test_only_the_object_that_is_remembered_at_its_place_is_forgotten() -> None:
+    hand = disc(160, 120, 20)
+    left, right = disc(125, 120, 18) & ~hand, disc(195, 120, 18) & ~hand
+    held = held_objects(left | right, hand)
+    live = np.where((left | right)[..., None], BOX, TABLE).astype(np.uint8)
+    memory = np.where(left[..., None], BOX, TABLE).astype(np.uint8)
+    rows, cols = np.nonzero(held.piece)
+    gone = held.remembered(rows, cols, live[rows, cols], memory[rows, cols])
+    assert gone[left].mean() > 0.95 and not gone[disc(195, 120, 12)].any()
+    assert (gone & hand & (COLS < 160)).any() and not (gone & hand & (COLS > 170)).any()

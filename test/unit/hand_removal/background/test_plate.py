@@ -138,3 +138,49 @@ def test_what_is_too_old_counts_as_never_seen() -> None:
     plate = BackgroundPlate(BackgroundConfig(max_age_s=0.2, keyframes=0))
     seen = [push(plate, frame(100), hand(min(80 + 14 * k, 160)), k).observed.any() for k in range(14)]
     assert seen[6] and not seen[-1]
+
+
+@pytest.mark.parametrize(("width", "height"), [(768, 576), (1600, 1200)])
+def test_a_lone_hidden_pixel_of_a_large_image_is_not_remembered(width: int, height: int) -> None:
+    """Twelve to one, as 3840 pixels are to the usual 320, and 25 to one."""
+    plate, skin = BackgroundPlate(BackgroundConfig(work_width=64)), (250, 20, 250)
+    clean = table(size=(width, height), sigma_px=9)
+    y, x, reach = height // 2 + 7, width // 2 + 7, 5 * width // 64
+    lone, hole = np.zeros((2, height, width), bool)
+    lone[y, x], hole[y - reach : y + reach, x - reach : x + reach] = True, True
+    for k in range(2):
+        plate.push(np.where(lone[..., None], skin, clean).astype(np.uint8), lone, 8 * k * STEP_NS)
+    background = plate.push(np.where(hole[..., None], 0, clean).astype(np.uint8), hole, 16 * STEP_NS)
+    assert background.observed[hole].mean() > 0.9
+    assert np.abs(background.rgb[y, x].astype(int) - skin).max() > 60
+
+
+def test_nothing_is_younger_than_now_where_time_jumps_back() -> None:
+    plate = BackgroundPlate(BackgroundConfig(keyframe_gap_s=0.1))
+    for k in range(200, 203):
+        push(plate, frame(100), hand(30, 30, 20), k)
+    background = push(plate, frame(100), hand(160), 0)
+    assert np.nanmin(background.age_s) >= 0
+
+
+def in_light(level: float) -> tuple[float, float, float]:
+    """A camera passes a hand; the exposure changes in the first images, then stays. Share seen, confidence, quality in dB."""
+    plate = BackgroundPlate(BackgroundConfig(work_width=160))
+    hole = hand(80, 60, 18)[:120, :160]
+    for k in range(11):
+        clean = np.clip(0.7 * frame(100 + 4 * k)[:120, :160] * (1 + (level - 1) * min(k / 5, 1)), 0, 255).astype(np.uint8)
+        background = push(plate, clean, hole, k)
+    seen = background.observed[hole]
+    assert seen.any()
+    return float(seen.mean()), float(np.median(background.confidence[hole][seen])), psnr(background, clean)
+
+
+def test_a_camera_that_passes_a_hand_knows_what_is_behind_it() -> None:
+    share, confidence, quality = in_light(1.0)
+    assert share > 0.9 and confidence > 0.9 and quality > 38
+
+
+@pytest.mark.parametrize("level", [1.4, 0.6])
+def test_light_that_changed_a_while_ago_takes_nothing_away(level: float) -> None:
+    share, confidence, quality = in_light(level)
+    assert share > 0.9 and confidence > 0.9 and quality > 36

@@ -85,3 +85,78 @@ def test_a_hand_that_is_found_late_is_not_remembered() -> None:
 def test_a_hand_that_is_never_lost_costs_nothing() -> None:
     skin, known = recalled(range(0))
     assert skin == 0 and known > 0.95
+
+
+def blobs(seed: int) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return np.asarray(np.any([disc(*rng.uniform([0, 0, 4], [W, H, 30])) for _ in range(4)], axis=0))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_strange_pieces_are_whole_pieces_and_mirror_with_the_image(seed: int) -> None:
+    changed, covered = blobs(seed) & ~blobs(seed + 50), blobs(seed + 50)
+    strange = strange_pieces(changed, covered, STEP_S)
+    assert not (strange & ~changed).any()
+    assert np.array_equal(strange_pieces(changed[:, ::-1].copy(), covered[:, ::-1].copy(), STEP_S), strange[:, ::-1])
+    assert np.array_equal(strange_pieces(changed[::-1].copy(), covered[::-1].copy(), STEP_S), strange[::-1])
+    later = strange_pieces(changed, covered, 2 * STEP_S)
+    assert not (later & ~strange).any(), "more time explains more"
+    wider = strange_pieces(changed, covered | disc(160, 120, 40), STEP_S)
+    assert not (wider & ~strange).any(), "more cover explains more"
+
+
+@pytest.mark.parametrize(("gap", "is_strange"), [(11, False), (17, True)])
+def test_far_is_a_width_in_a_second(gap: int, is_strange: bool) -> None:
+    """0.05 s: sixteen pixels of 320."""
+    covered, changed = NONE.copy(), NONE.copy()
+    covered[100:140, 100:140] = True
+    changed[118:122, 140 + gap : 144 + gap] = True
+    assert strange_pieces(changed, covered, STEP_S).any() == is_strange
+
+
+@pytest.mark.parametrize("elapsed_s", [0.0, -1.0, 1e-9])
+def test_in_no_time_a_hand_may_still_move_a_little(elapsed_s: float) -> None:
+    assert not strange_pieces(disc(108) & ~disc(100), disc(100), elapsed_s).any()
+    assert strange_pieces(disc(200), disc(100), elapsed_s).any()
+
+
+def test_nothing_is_strange_where_all_or_nothing_changed() -> None:
+    assert not strange_pieces(NONE, NONE, STEP_S).any()
+    assert not strange_pieces(~NONE, ~NONE, STEP_S).any()
+    lone = NONE.copy()
+    lone[0, 0] = True
+    assert not strange_pieces(lone, NONE, STEP_S).any(), "a hand comes from the border"
+    lone[0, 0], lone[120, 160] = False, True
+    assert strange_pieces(lone, NONE, STEP_S).sum() == 1
+
+
+def test_what_is_covered_stays_covered_and_the_mask_is_not_written_to() -> None:
+    quarantine, rng = Quarantine(), np.random.default_rng(0)
+    for k in range(12):
+        covered = blobs(int(rng.integers(1000)))
+        before = covered.copy()
+        unsure = quarantine.unsure(covered, SAME, k * STEP_NS)
+        assert (unsure >= covered).all() and np.array_equal(covered, before)
+
+
+def test_quarantine_lasts_a_second_from_when_the_mask_vanished() -> None:
+    quarantine = Quarantine()
+    quarantine.unsure(disc(160), None, 0)
+    assert quarantine.unsure(NONE, SAME, STEP_NS)[120, 160]
+    for k in range(2, 60):
+        assert quarantine.unsure(NONE, SAME, k * STEP_NS)[120, 160] == (k * STEP_NS < STEP_NS + 10**9)
+
+
+def test_a_quarantine_that_was_cleared_waits_for_nothing() -> None:
+    quarantine = Quarantine()
+    quarantine.unsure(disc(160), None, 0)
+    quarantine.unsure(NONE, SAME, STEP_NS)
+    quarantine.clear()
+    assert not quarantine.unsure(NONE, SAME, 2 * STEP_NS).any()
+
+
+def test_what_left_the_view_is_not_waited_for() -> None:
+    quarantine = Quarantine()
+    quarantine.unsure(disc(160), None, 0)
+    quarantine.unsure(NONE, SAME, STEP_NS)
+    assert not quarantine.unsure(NONE, np.full((H, W), -1), 2 * STEP_NS).any()

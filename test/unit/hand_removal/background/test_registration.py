@@ -74,3 +74,65 @@ def test_sampling_moves_and_leaves_the_outside_empty() -> None:
     assert np.array_equal(sample(image, flow)[:, : W - 5], image[:, 5:])
     assert not sample(image, flow)[:, W - 5 :].any()
     assert inside(flow).sum() == H * (W - 5)
+
+
+SMALL = (80, 64)  # width, height
+
+
+def small(seed: int = 0) -> np.ndarray:
+    return np.ascontiguousarray(texture(seed)[: SMALL[1], : SMALL[0]])
+
+
+def small_hole() -> np.ndarray:
+    hole = np.zeros(SMALL[::-1], bool)
+    hole[20:44, 25:50] = True
+    return hole
+
+
+def test_with_a_known_start_nothing_under_the_hole_is_read() -> None:
+    hole, none = small_hole(), np.zeros(SMALL[::-1], bool)
+    H = np.array([[1, 0, 3.0], [0, 1, -2.0], [0, 0, 1]])
+    matches = [
+        Registrar().register(np.where(hole, np.uint8(value), small()), np.roll(small(), (-2, 3), (0, 1)), hole, none, H)
+        for value in (0, 255)
+    ]
+    assert matches[0] is not None and matches[1] is not None and matches[0].inliers == 1
+    assert np.array_equal(matches[0].flow, matches[1].flow) and np.array_equal(matches[0].error, matches[1].error)
+    assert np.abs(matches[0].flow[8:-8, 8:-8] - [3, -2]).max() < 0.5
+
+
+@pytest.mark.parametrize("start", [np.eye(3), np.array([[1, 0, 4.5], [0, 1, 1], [0, 0, 1]])])
+def test_a_flat_image_moves_as_it_is_told(start: np.ndarray) -> None:
+    flat, hole = np.full(SMALL[::-1], 90, np.uint8), small_hole()
+    match = Registrar().register(flat, flat, hole, np.zeros_like(hole), start)
+    assert match is not None
+    assert np.abs(match.flow - start[:2, 2]).max() < 1e-4 and not match.error.any()
+
+
+def test_a_start_that_leads_out_of_the_older_image_is_refused() -> None:
+    away = np.array([[1, 0, 500.0], [0, 1, 0], [0, 0, 1]])
+    none = np.zeros(SMALL[::-1], bool)
+    assert Registrar().register(small(), small(), none, none, away) is None
+    assert Registrar().register(small(), small(), none, ~none, np.eye(3)) is None
+    assert Registrar().register(small(), small(), ~none, none, np.eye(3)) is None
+
+
+def test_equal_images_do_not_move() -> None:
+    none = np.zeros(SMALL[::-1], bool)
+    match = Registrar().register(small(), small(), none, none)
+    assert match is not None and np.abs(match.flow).max() < 0.05 and match.error.max() < 1 and match.inliers == 1
+
+
+def test_places_that_are_no_numbers_lie_outside() -> None:
+    flow = np.full((4, 5, 2), np.nan, np.float32)
+    assert not inside(flow).any()
+    flow[1:] = 0
+    assert np.array_equal(inside(flow), np.arange(4)[:, None].repeat(5, 1) > 0)
+
+
+def test_a_sample_at_half_a_pixel_is_the_mean_and_the_border_is_what_was_asked_for() -> None:
+    image = np.arange(0, 200, 10, dtype=np.uint8).reshape(1, 20).repeat(4, 0)
+    flow = np.zeros((4, 20, 2), np.float32)
+    flow[..., 0] = 0.5
+    assert np.array_equal(sample(image, flow)[:, :-1], image[:, :-1] + 5)
+    assert (sample(image, flow, border=cv2.BORDER_REPLICATE)[:, -1] == 190).all() and (sample(image, flow)[:, -1] == 95).all()

@@ -99,3 +99,67 @@ def test_any_number_of_pixels(count: int) -> None:
     order, colours, is_clear = taken(sources(snapshot(0)), np.full(count, 9), np.full(count, 9))
     assert sorted(order.tolist()) == list(range(count)) and colours.shape == (count, 3)
     assert is_clear.all() and (colours == 100).all()
+
+
+@pytest.mark.parametrize("width", [3, 4, 9])
+@pytest.mark.parametrize("is_row", [False, True])
+def test_no_sample_reads_a_hidden_pixel(width: int, is_row: bool) -> None:
+    """A cubic sample reads four by four pixels: whatever lies in the hole must not show in one that counts."""
+    hole = np.zeros((H, W), bool)
+    hole[(slice(10, 10 + width), slice(None)) if is_row else (slice(None), slice(10, 10 + width))] = True
+    rng = np.random.default_rng(0)
+    at = rng.uniform(2, [W - 3, H - 3], (400, 2)).astype(np.float32)
+    results = []
+    for junk in (0, 255):
+        of = sources(snapshot(0, rgb=np.where(hole[..., None], junk, RAMP).astype(np.uint8), hole=hole))
+        flat = np.full(len(at), 5, np.int64)
+        traced = of.trace(flat, flat, at[:, 0].copy(), at[:, 1].copy())
+        results.append(of.colours(traced, ONE))
+    (dark, is_clear), (bright, same) = results
+    assert np.array_equal(is_clear, same) and 0.1 < is_clear.mean() < 0.95
+    assert np.array_equal(dark[is_clear], bright[is_clear])
+
+
+@pytest.mark.parametrize("width", [1, 2])
+def test_no_sample_reads_a_hidden_pixel_of_a_thin_hole(width: int) -> None:
+    hole = np.zeros((H, W), bool)
+    hole[:, 18 : 18 + width] = True
+    order, _, is_clear = taken(sources(snapshot(0, hole=hole)), np.arange(15, 24), np.full(9, 10))
+    touched = ~is_clear[np.argsort(order)]
+    assert touched[18 - 15 : 18 + width - 15].all(), "the hidden pixels themselves"
+
+
+@pytest.mark.parametrize("x", [5.0, -5.0])
+def test_a_place_beyond_the_border_was_not_shown(x: float) -> None:
+    _, _, is_clear = taken(sources(snapshot(0, x=x)), np.array([10]), np.array([12]))
+    assert not is_clear.any()
+
+
+def test_each_pixel_has_the_depth_it_is_told_and_the_snapshot_of_another() -> None:
+    ids = np.full((H, W), -1, np.int32)
+    ids[3, 3], ids[3, 4] = 0, 1
+    seen = view()
+    inverse = np.ones((H, W), np.float32)
+    inverse[9, 9] = 0.25
+    seen = View(**{**vars(seen), "structure": Structure(inverse, inverse)})
+    of = sources(snapshot(0, rgb=RAMP, x=-0.2), snapshot(1, 200), ids=ids, seen=seen)
+    x, y = np.full(3, 10, np.float32), np.full(3, 12, np.float32)
+    asked, at = np.array([3 * W + 3, 3 * W + 4, 3 * W + 3]), np.array([9 * W + 9, 9 * W + 9, 0])
+    traced = of.trace(asked, at, x, y)
+    colours = of.colours(traced, ONE)[0][np.argsort(traced.order), 0]
+    assert colours == pytest.approx([4 * 11, 200, 4 * 14], abs=0.5)
+    assert traced.bounds.tolist() == [0, 2, 3]
+
+
+def test_without_any_snapshot_nothing_is_traced() -> None:
+    of = sources(ids=np.full((H, W), 4, np.int32))
+    order, colours, is_clear = taken(of, np.arange(5), np.full(5, 3))
+    assert len(order) == len(colours) == len(is_clear) == 0
+    assert not of.doubt_px(np.arange(5), np.zeros(5, np.float32), np.zeros(5, np.float32)).any()
+
+
+def test_gain_is_relative_and_per_channel() -> None:
+    of = sources(snapshot(0, 100, gain=0.5))
+    at = np.array([5 * W + 5])
+    traced = of.trace(at, at, np.array([5], np.float32), np.array([5], np.float32))
+    assert of.colours(traced, np.array([0.5, 1.0, 0.25], np.float32))[0][0].tolist() == [100, 200, 50]

@@ -131,3 +131,108 @@ def test_points_that_agree_on_nothing_give_no_sound_motion() -> None:
     rays = np.concatenate([rng.uniform(-0.5, 0.5, (50, 2)), np.ones((50, 1))], axis=1)
     motion = solve_motion(rays, np.ones(50), rng.uniform(0, 90, (50, 2)), np.ones(50), CAMERA, np.eye(4))
     assert not motion.is_sound
+
+
+@pytest.mark.parametrize("unit", [0.5, 3.0])
+def test_only_the_ratio_of_depth_and_translation_matters(unit: float) -> None:
+    inverse = np.random.default_rng(0).uniform(0.5, 2, (H, W)).astype(np.float32)
+    T, scaled = (make_transform(so3_exp([0.02, 0.01, 0.03]), [0.1 * s, -0.05 * s, 0.04 * s]) for s in (1.0, unit))
+    plain, other = Warp(RAYS, inverse, T, CAMERA), Warp(RAYS, inverse / np.float32(unit), scaled, CAMERA)
+    assert np.allclose(plain.xy, other.xy, atol=1e-3) and np.array_equal(plain.inside(), other.inside())
+    index, there = splat(RAYS, inverse, T, CAMERA)
+    same, scaled_there = splat(RAYS, inverse / np.float32(unit), scaled, CAMERA)
+    assert (index == same).mean() > 0.999
+    assert np.isclose(there, scaled_there * unit, rtol=1e-3).mean() > 0.999
+
+
+@pytest.mark.parametrize("pixels", [3, -5])
+def test_a_wall_moves_by_whole_pixels(pixels: int) -> None:
+    inverse = np.ones((H, W), np.float32)
+    index, there = splat(RAYS, inverse, sideways(pixels / CAMERA.fx), CAMERA)
+    rows, cols = np.divmod(np.arange(H * W).reshape(H, W), W)
+    source = cols - pixels
+    expected = np.where((source >= 0) & (source < W), rows * W + source, -1)
+    assert np.array_equal(index, expected) and np.array_equal(there, (expected >= 0).astype(np.float32))
+    assert np.array_equal(
+        Warp(RAYS, inverse, sideways(pixels / CAMERA.fx), CAMERA).inside(), np.roll(expected, -pixels, 1) >= 0
+    )
+
+
+def test_what_comes_too_near_or_lies_behind_is_not_seen() -> None:
+    forward = np.eye(4)
+    for z, is_seen in ((-0.5, True), (-0.99, False), (-1.5, False)):
+        forward[2, 3] = z
+        index, there = splat(RAYS, np.ones((H, W), np.float32), forward, CAMERA)
+        assert (index >= 0).any() == is_seen and there.any() == is_seen
+
+
+def test_what_lies_behind_the_other_camera_is_not_inside_its_image() -> None:
+    forward = np.eye(4)
+    forward[2, 3] = -1.5
+    assert not Warp(RAYS, np.ones((H, W), np.float32), forward, CAMERA).inside().any()
+
+
+def test_splatting_what_is_no_number_shows_nothing_of_it() -> None:
+    inverse = np.ones((H, W), np.float32)
+    inverse[20:30, 30:40] = np.nan
+    with np.errstate(invalid="ignore"):
+        index, there = splat(RAYS, inverse, sideways(0), CAMERA)
+    assert (index[21:29, 31:39] == -1).all() and np.isfinite(there).all() and (index[:18] >= 0).all()
+
+
+def test_beyond_its_border_an_image_goes_on_like_it() -> None:
+    image = np.random.default_rng(0).integers(0, 255, (H, W), dtype=np.uint8)
+    far = np.array([[[-30, 5], [W + 30, 5], [7, -9], [7, H + 9], [-1, -1]]], np.float32)
+    assert sampled(image, far, cv2.INTER_LINEAR)[0].tolist() == [
+        image[5, 0], image[5, -1], image[0, 7], image[-1, 7], image[0, 0]
+    ]  # fmt: skip
+
+
+def test_where_nothing_arrives_the_structure_goes_on_and_is_doubtful() -> None:
+    older = Structure(np.full((H, W), 0.7, np.float32), np.full((H, W), 9000.0, np.float32))
+    index, inverse = splat(RAYS, older.inverse, sideways(8 / CAMERA.fx / 0.7), CAMERA)
+    moved = carried(older, index, inverse)
+    assert (index[:, :8] == -1).all() and np.allclose(moved.inverse, 0.7, rtol=0.02)
+    assert np.allclose(moved.information[:, :8], 1 / (0.5 * 0.7) ** 2, rtol=0.05)
+    assert np.allclose(moved.information[:, 8:], 1 / (0.04 * 0.7) ** 2), "sure, but never so sure that nothing changes any more"
+
+
+def test_what_was_not_measured_stays_and_knows_no_more() -> None:
+    structure, warp = unknown((H, W)), Warp(RAYS, np.ones((H, W), np.float32), sideways(0.1), CAMERA)
+    wild = np.random.default_rng(0).normal(0, 5, (H, W, 2)).astype(np.float32)
+    out = refined(structure, warp, wild, np.zeros((H, W), np.float32), NONE)
+    assert np.array_equal(out.inverse, structure.inverse) and np.array_equal(out.information, structure.information)
+
+
+def test_one_measurement_changes_the_structure_by_three_tenths_at_most() -> None:
+    structure, warp = unknown((H, W)), Warp(RAYS, np.ones((H, W), np.float32), sideways(0.1), CAMERA)
+    for direction in (-1, 1):
+        far = np.zeros((H, W, 2), np.float32)
+        far[..., 0] = direction * 3.0
+        out = refined(structure, warp, far, np.zeros((H, W), np.float32), ~NONE)
+        assert (out.inverse >= 0.7 - 1e-4).all() and (out.inverse <= 1.3 + 1e-4).all()
+        assert (direction * (out.inverse - 1) > 0).all() and (out.information >= structure.information).all()
+
+
+def test_motion_across_the_parallax_tells_nothing() -> None:
+    structure, warp = unknown((H, W)), Warp(RAYS, np.ones((H, W), np.float32), sideways(0.1), CAMERA)
+    across = np.zeros((H, W, 2), np.float32)
+    across[..., 1] = 0.5
+    out = refined(structure, warp, across, np.zeros((H, W), np.float32), ~NONE)
+    assert np.allclose(out.inverse, 1, atol=1e-3)
+
+
+def test_dark_and_bright_error_makes_a_measurement_say_less() -> None:
+    structure, warp = unknown((H, W)), Warp(RAYS, np.ones((H, W), np.float32), sideways(0.1), CAMERA)
+    motion = np.full((H, W, 2), (0.5, 0), np.float32)
+    said = [refined(structure, warp, motion, np.full((H, W), e, np.float32), ~NONE).information for e in (0, 10, 40)]
+    gained = [float(np.median(s - structure.information)) for s in said]
+    assert gained[0] / gained[1] == pytest.approx(2, rel=0.01) and gained[0] / gained[2] == pytest.approx(17, rel=0.01)
+
+
+def test_two_witnesses_of_equal_say_meet_in_the_middle() -> None:
+    ours = Structure(np.ones((H, W), np.float32), np.full((H, W), 1 / (0.05 * 1.2) ** 2, np.float32))
+    both = informed(ours, np.full((H, W), 1.2, np.float32), ~NONE)
+    assert np.allclose(both.inverse, 1.1) and np.allclose(both.information, 2 * ours.information)
+    agreed = informed(both, both.inverse, ~NONE)
+    assert np.allclose(agreed.inverse, both.inverse) and (agreed.information > both.information).all()

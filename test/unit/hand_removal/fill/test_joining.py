@@ -67,3 +67,58 @@ def test_each_place_is_compared_for_itself_by_its_worst_channel() -> None:
 def test_without_persistence_nothing_of_the_old_stays() -> None:
     part, last = np.random.default_rng(1).integers(0, 256, (2, *SHAPE, 3), np.uint8)
     assert np.array_equal(calmed(part, last, 0.0), part)
+
+
+def test_joints_mirror_with_the_pictures_and_treat_all_channels_alike() -> None:
+    rng = np.random.default_rng(2)
+    memory, say = rng.uniform(-1, 1, NOISE.shape).astype(np.float32), rng.random(SHAPE).astype(np.float32)
+    plain = seamless(NOISE, memory, say)
+    assert np.abs(seamless(NOISE[:, :, ::-1], memory[:, :, ::-1], say[:, ::-1])[:, ::-1] - plain).max() < 1e-5
+    assert np.array_equal(seamless(NOISE[::-1], memory[::-1], say)[..., ::-1], plain)
+
+
+def test_joints_do_not_depend_on_where_black_and_white_lie() -> None:
+    rng = np.random.default_rng(3)
+    memory, say = rng.uniform(-1, 1, NOISE.shape).astype(np.float32), rng.random(SHAPE).astype(np.float32)
+    scaled = seamless(3 * NOISE + 5, 3 * memory + 5, say)
+    assert np.abs(scaled - (3 * seamless(NOISE, memory, say) + 5)).max() < 1e-4
+
+
+def test_a_picture_that_is_drawn_to_a_flat_offset_is_drawn_no_farther_the_second_time() -> None:
+    memory = NOISE + np.float32(0.25)
+    once = np.ascontiguousarray(seamless(NOISE, memory, known_left(1.0)).transpose(2, 0, 1))
+    twice = seamless(once, memory, known_left(1.0)).transpose(2, 0, 1)
+    assert np.abs(twice - once)[:, :, :16].max() < 1e-5
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (9, 1)])
+def test_pictures_of_one_row_or_pixel_can_be_joined(shape: tuple[int, int]) -> None:
+    painted, known = np.zeros((3, *shape), np.float32), np.ones(shape, np.float32)
+    assert seamless(painted, painted + 1, known) == pytest.approx(np.ones((*shape, 3)), abs=1e-5)
+    assert (softness(np.ones(shape, bool)) == 1).all()
+    same = np.full((*shape, 3), 9, np.uint8)
+    assert np.array_equal(calmed(same, same, 0.9), same)
+
+
+def test_softness_is_a_share_that_falls_to_nothing_outside_and_mirrors() -> None:
+    known = np.random.default_rng(4).random(SHAPE) < 0.7
+    soft = softness(known)
+    assert soft.min() >= 0 and soft.max() <= 1 and soft.dtype == np.float32
+    assert np.array_equal(softness(known[:, ::-1].copy())[:, ::-1], soft)
+    around = [np.roll(known, (dy, dx), (0, 1)) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
+    count = np.sum(around, axis=0)[1:-1, 1:-1]
+    assert soft[1:-1, 1:-1] == pytest.approx(np.clip(2 * count / 9 - 1, 0, 1), abs=0.01)
+    assert not soft[1:-1, 1:-1][count <= 4].any()
+
+
+def test_a_mixture_lies_between_old_and_new() -> None:
+    part, last = np.random.default_rng(5).integers(0, 256, (2, *SHAPE, 3), np.uint8)
+    out = calmed(part, last, 0.95).astype(int)
+    assert (out >= np.minimum(part, last).astype(int) - 1).all() and (out <= np.maximum(part, last).astype(int) + 1).all()
+    assert np.array_equal(calmed(part, part, 0.95), part)
+
+
+def test_more_persistence_keeps_more_of_the_old() -> None:
+    part, last = np.full((*SHAPE, 3), 100, np.uint8), np.full((*SHAPE, 3), 115, np.uint8)
+    levels = [int(calmed(part, last, p)[5, 5, 0]) for p in (0.0, 0.3, 0.6, 0.95)]
+    assert levels == sorted(levels) and levels[0] == 100 < levels[-1] < 115

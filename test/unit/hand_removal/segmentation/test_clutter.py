@@ -60,3 +60,46 @@ def test_grain_is_fine_uneven_and_one_on_average() -> None:
     strength = factor.flatten(1).std(1)
     assert float(strength.min()) < 0.03 and 0.05 < float(strength.max()) < 0.2
     assert float(factor.min()) >= 0.4 and float(factor.max()) <= 1.6
+
+
+@pytest.mark.parametrize("label", list(HandClass)[1:])
+def test_an_image_that_is_all_hand_stays_as_it_is(label: HandClass) -> None:
+    images = torch.rand(12, 3, H, W, generator=generator(4))
+    others = torch.rand(12, 3, H, W, generator=generator(5))
+    assert torch.equal(scatter(images, torch.full((12, H, W), int(label)), others, generator(6)), images)
+
+
+def test_equal_pictures_change_nothing_and_nothing_is_written_to() -> None:
+    images, none = torch.full((30, 3, H, W), 0.4), torch.zeros(30, H, W, dtype=torch.long)
+    before = images.clone()
+    assert torch.allclose(scatter(images, none, images, generator(7)), before, atol=1e-6)
+    scatter(images, none, 1 - images, generator(7))
+    assert torch.equal(images, before)
+
+
+def test_images_that_are_not_chosen_are_exactly_as_they_were(labels: torch.Tensor) -> None:
+    images = torch.rand(COUNT, 3, H, W, generator=generator(8))
+    cluttered = scatter(images, labels, torch.rand(COUNT, 3, H, W, generator=generator(9)), generator(10))
+    untouched = (cluttered == images).flatten(1).all(1)
+    assert 0.4 < float(untouched.float().mean()) < 0.8
+
+
+def test_a_plain_picture_has_plain_parts() -> None:
+    plain = torch.tensor([0.1, 0.5, 0.9])[None, :, None, None].expand(20, 3, H, W).contiguous()
+    assert torch.allclose(zoomed(plain, generator(11)), plain, atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (5, 300), (64, 48)])
+def test_pictures_of_any_size_have_parts_and_grain(size: tuple[int, int]) -> None:
+    pictures = torch.rand(3, 3, *size, generator=generator(12))
+    parts, factor = zoomed(pictures, generator(13)), grain(3, size, generator(14))
+    assert parts.shape == pictures.shape and parts.isfinite().all()
+    assert factor.shape == (3, 1, *size) and factor.isfinite().all()
+    assert float(parts.min()) >= float(pictures.min()) - 1e-6 and float(parts.max()) <= float(pictures.max()) + 1e-6
+
+
+def test_grain_differs_from_image_to_image_and_comes_from_the_generator() -> None:
+    factor = grain(6, (H, W), generator(15))
+    assert torch.equal(factor, grain(6, (H, W), generator(15)))
+    apart = torch.cdist(factor.flatten(1), factor.flatten(1))
+    assert float((apart + 1e9 * torch.eye(6)).min()) > 1e-2

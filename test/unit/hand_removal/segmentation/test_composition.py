@@ -152,3 +152,99 @@ def test_crops_show_most_of_a_picture_and_change_nothing_else() -> None:
     assert all(set(one.unique().tolist()) <= {0, int(sides[int(m)])} for one, m in zip(moved, is_mirrored, strict=True))
     edges = (moved != HandClass.NONE) == (images[:, 0] < 0.5)
     assert float(edges.float().mean()) > 0.97, "labels go with their pixels"
+
+
+def in_pixels(matrix: torch.Tensor) -> torch.Tensor:
+    """(B, 2, 2) linear maps between pixels, of maps between places in -1..1."""
+    to_pixels = torch.tensor([[W / 2, 0.0], [0.0, H / 2]])
+    return to_pixels @ matrix[:, :, :2] @ to_pixels.inverse()
+
+
+def test_whole_pictures_are_turned_mirrored_and_zoomed_and_never_bent() -> None:
+    moves = whole_moves(torch.zeros(200, H, W, dtype=torch.long), ASPECT, generator(1))
+    linear = in_pixels(moves.matrix)
+    squares = linear.transpose(1, 2) @ linear
+    zoom = squares[:, 0, 0].sqrt()
+    assert torch.allclose(squares, torch.eye(2) * zoom[:, None, None] ** 2, atol=1e-4)
+    assert torch.equal(linear.det() < 0, moves.mirrored)
+    assert float(zoom.min()) >= 0.28 - 1e-4 and float(zoom.max()) <= 1.05 + 1e-4
+
+
+def test_the_middle_that_is_shown_lies_in_the_picture() -> None:
+    labels = arm_from_below(200)
+    for moves in (whole_moves(labels, ASPECT, generator(2)), whole_moves(torch.zeros_like(labels), ASPECT, generator(2))):
+        assert float(moves.matrix[:, :, 2].abs().max()) <= 0.72 + 1e-4
+
+
+def test_the_place_where_the_arm_enters_goes_to_the_same_border() -> None:
+    labels = arm_from_below(80)
+    upside_down = torch.arange(80) % 2 == 0
+    moves = hand_moves(labels, ASPECT, upside_down, generator(4))
+    anchor = border_crossing(labels, torch.full((80,), int(HandClass.RIGHT_HAND)))
+    target = torch.linalg.solve(moves.matrix[:, :, :2], (anchor - moves.matrix[:, :, 2])[:, :, None])[:, :, 0]
+    assert torch.allclose(target[:, 1], torch.where(upside_down, -1.0, 1.0), atol=1e-4)
+    slid = target[:, 0] - anchor[:, 0] * torch.where(moves.mirrored, -1.0, 1.0)
+    assert float(slid.abs().max()) <= 0.5 + 1e-4 and float(slid.std()) > 0.15
+    flipped = in_pixels(moves.matrix).det() < 0
+    assert torch.equal(flipped, moves.mirrored ^ upside_down)
+
+
+def test_crossings_and_middles_mirror_with_the_picture() -> None:
+    labels = torch.zeros(3, H, W, dtype=torch.long)
+    labels[0, 10:20, :6] = HandClass.LEFT_ARM
+    labels[1, 40:, 50:60] = HandClass.LEFT_HAND
+    labels[2, 5:9, 20:30] = HandClass.RIGHT_HAND  # meets no border
+    mirrored = torch.tensor([0, 2, 1, 4, 3, 5])[labels.flip(2)]
+    left, right = (torch.full((3,), int(side)) for side in (HandClass.LEFT_HAND, HandClass.RIGHT_HAND))
+    flip = torch.tensor([-1.0, 1.0])
+    assert torch.allclose(border_crossing(mirrored, right), border_crossing(labels, left) * flip, atol=1e-6)
+    assert torch.allclose(hand_middle(mirrored), hand_middle(labels) * flip, atol=1e-6)
+    assert border_crossing(labels, left)[2].tolist() == [0, 1]
+
+
+def test_held_objects_are_no_hands_to_paste() -> None:
+    labels = torch.zeros(2, H, W, dtype=torch.long)
+    labels[:, 10:40, 10:40] = HandClass.HELD_OBJECT
+    assert not hand_middle(labels).any()
+    assert donors_of(labels, torch.zeros(2, dtype=torch.bool), generator(0)).tolist() == [0, 1]
+    assert border_crossing(labels, torch.full((2,), 1)).tolist() == [[0, 1], [0, 1]]
+
+
+def test_a_picture_without_labels_is_moved_alone() -> None:
+    images = torch.rand(2, 3, H, W, generator=generator(5))
+    moves = whole_moves(torch.zeros(2, H, W, dtype=torch.long), ASPECT, generator(6))
+    alone, nothing = warp(images, None, moves.matrix, moves.mirrored)
+    with_labels, _ = warp(images, arm_from_below(2), moves.matrix, moves.mirrored)
+    assert torch.equal(alone, with_labels) and len(nothing) == 0
+
+
+def test_mirrored_twice_is_the_picture_itself() -> None:
+    labels = arm_from_below(1)
+    images = torch.rand(1, 3, H, W, generator=generator(7))
+    mirror = torch.tensor([[[-1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]])
+    is_mirrored = torch.ones(1, dtype=torch.bool)
+    once = warp(images, labels, mirror, is_mirrored)
+    assert set(once[1].unique().tolist()) == {0, int(HandClass.LEFT_HAND), int(HandClass.LEFT_ARM)}
+    assert torch.allclose(once[0], images.flip(3), atol=1e-5)
+    twice = warp(*once, mirror, is_mirrored)
+    assert torch.allclose(twice[0], images, atol=1e-5) and torch.equal(twice[1], labels)
+
+
+def test_composing_is_repeatable_and_leaves_what_it_was_given() -> None:
+    labels = arm_from_below(24)
+    images = torch.rand(24, 3, H, W, generator=generator(8))
+    backgrounds = torch.rand(24, 3, H, W, generator=generator(9))
+    kept = [t.clone() for t in (images, labels, backgrounds)]
+    first, second = (compose(images, labels, backgrounds, generator(10)) for _ in range(2))
+    assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(kept, (images, labels, backgrounds), strict=True))
+    assert first.labels.dtype == torch.int64 and int(first.labels.max()) < len(HandClass)
+    assert float(first.images.min()) >= 0 and float(first.images.max()) <= 1
+
+
+def test_without_any_hands_all_pictures_are_composed_and_show_none() -> None:
+    images = torch.rand(20, 3, H, W, generator=generator(11))
+    composed = compose(images, torch.zeros(20, H, W, dtype=torch.long), torch.full_like(images, 0.5), generator(12))
+    assert not composed.labels.any() and composed.images.isfinite().all()
+    own = draw_layout(20, generator(12)).is_own
+    assert torch.allclose(composed.images[~own], torch.tensor(0.5)) and (composed.images[own] != 0.5).any()

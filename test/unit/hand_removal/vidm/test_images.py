@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import cv2
@@ -19,6 +20,7 @@ from ego_perception.hand_removal.vidm.free_form import free_form_mask
 from ego_perception.hand_removal.vidm.images import (
     centre_square,
     centre_square_mask,
+    completed,
     latent_mask,
     to_bytes,
     to_tensor,
@@ -176,3 +178,72 @@ def test_free_form_holes_are_distributed_as_published(golden: dict[str, Any]) ->
     below = (coverage[:, None] <= golden["masks.quantiles"]).mean(axis=0)
     assert np.abs(below - np.linspace(0.05, 0.95, 19)).max() < 0.03  # three standard errors of 2000 draws
     assert free_form_mask(rng, 64, 40).shape == (64, 40)
+
+
+@pytest.mark.parametrize("size", [(256, 256), (300, 256), (256, 411)])
+def test_the_crop_is_the_middle_and_a_square_of_the_right_size_stays(size: tuple[int, int]) -> None:
+    rgb = picture("crop", *size)
+    top, left = (size[0] - 256) // 2, (size[1] - 256) // 2
+    assert np.array_equal(centre_square(rgb), rgb[top : top + 256, left : left + 256])
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 9), (7, 3), (600, 512)])
+def test_any_image_has_a_square(size: tuple[int, int]) -> None:
+    plain = np.full((*size, 3), (10, 200, 90), np.uint8)
+    assert np.array_equal(centre_square(plain, 32), np.full((32, 32, 3), (10, 200, 90), np.uint8))
+    assert centre_square_mask(np.ones(size, np.bool_), 32).all() and not centre_square_mask(np.zeros(size, np.bool_), 32).any()
+
+
+def test_margins_grow_masks_and_never_shrink_them() -> None:
+    mask = (np.random.default_rng(0).random((40, 50)) < 0.02).astype(np.uint8) * np.uint8(255)
+    grown = [with_margin(mask, margin) for margin in (1, 3, 7, 11)]
+    assert np.array_equal(grown[0], mask > 0)
+    assert all((larger >= smaller).all() for smaller, larger in itertools.pairwise(grown))
+    twice = with_margin(grown[1].astype(np.uint8) * np.uint8(255), 5)
+    assert np.array_equal(twice, with_margin(mask, 7)), "margins add up"
+    assert np.array_equal(with_margin(mask[:, ::-1].copy(), 7), grown[2][:, ::-1])
+
+
+@given(st.integers(1, 4000), st.integers(1, 4000))
+@settings(max_examples=60, deadline=None)
+def test_work_sizes_are_multiples_and_turn_with_the_image(width: int, height: int) -> None:
+    across, down = work_size(width, height, short=256, multiple=32)
+    assert across % 32 == down % 32 == 0 and min(across, down) == 256
+    assert work_size(height, width, short=256, multiple=32) == (down, across)
+    assert abs(max(across, down) - 256 * max(width, height) / min(width, height)) <= 16
+
+
+@pytest.mark.parametrize("is_published", [True, False])
+def test_latent_masks_are_marks_of_cells_and_larger_holes_have_larger_ones(is_published: bool) -> None:
+    small = torch.where(torch.rand(1, 1, 32, 48, generator=torch.Generator().manual_seed(0)) < 0.05, 1.0, -1.0)
+    large = torch.maximum(small, torch.where(torch.arange(48) < 10, 1.0, -1.0))
+    first, second = (latent_mask(mask, is_published=is_published) for mask in (small, large))
+    assert first.shape == (1, 1, 8, 12) and set(first.unique().tolist()) == {-1.0, 1.0} and bool((second >= first).all())
+    assert bool((latent_mask(small, is_published=False) >= latent_mask(small, is_published=True)).all())
+    ours = latent_mask(small, is_published=False)[0, 0]
+    assert torch.equal(ours > 0, (small[0, 0] > 0).unflatten(0, (8, 4)).unflatten(2, (12, 4)).any(3).any(1))
+
+
+@pytest.mark.parametrize(
+    ("value", "ours", "published"), [(-1.0, 0, 0), (0.0, 128, 128), (1.0, 255, 255), (-9.0, 0, 0), (9.0, 255, 255)]
+)
+def test_bytes_at_the_ends_and_beyond(value: float, ours: int, published: int) -> None:
+    image = torch.full((3, 2, 2), value)
+    assert (to_bytes(image, is_published=False) == ours).all() and (to_bytes(image, is_published=True) == published).all()
+
+
+def test_a_first_guess_keeps_what_is_known_and_reads_nothing_else() -> None:
+    rgb, unknown = picture("guess", 60, 90), np.zeros((60, 90), np.bool_)
+    unknown[20:45, 30:70] = True
+    guesses = [completed(np.where(unknown[..., None], colour, rgb).astype(np.uint8), unknown) for colour in (0, 255)]
+    assert np.array_equal(guesses[0], guesses[1]) and np.array_equal(guesses[0][~unknown], rgb[~unknown])
+    assert completed(rgb, ~unknown & unknown) is rgb
+    plain = np.full((60, 90, 3), (9, 120, 250), np.uint8)
+    assert np.array_equal(completed(np.where(unknown[..., None], 0, plain).astype(np.uint8), unknown), plain)
+    assert np.array_equal(completed(guesses[0], unknown), guesses[0]), "completed once is completed"
+
+
+def test_a_first_guess_of_a_plain_picture_is_plain_however_little_is_known() -> None:
+    plain, known = np.full((240, 320, 3), 120, np.uint8), np.zeros((240, 320), np.bool_)
+    known[:12, :12] = True
+    assert np.abs(completed(np.where(known[..., None], plain, 0).astype(np.uint8), ~known).astype(int) - 120).max() <= 2
