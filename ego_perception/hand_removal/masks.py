@@ -41,7 +41,7 @@ class MaskConfig:
     )
     keep_threshold: float = param(0.3, "The same where a hand of the frames before was followed to.", ge=0.0, le=1.0)
     sure: float = param(
-        0.85, "Probability from which a found pixel is surely a hand, and followed through the next images.", ge=0.0, le=1.0
+        0.7, "Probability from which a found pixel is surely a hand, and followed through the next images.", ge=0.0, le=1.0
     )
     follow_s: float = param(
         2.0,
@@ -57,7 +57,7 @@ class MaskConfig:
         0.15, "Probability from which a pixel outside the mask may be a hand: it is not kept as background.", ge=0.0, le=1.0
     )
     doubtful_miss: float = param(
-        0.003, "Share of the image, expected to be hands outside the mask, from which the state is DEGRADED.", ge=0.0, le=1.0
+        0.002, "Share of the image, expected to be hands outside the mask, from which the state is DEGRADED.", ge=0.0, le=1.0
     )
     withheld_miss: float = param(0.02, "The same, from which there is no hand-free image at all.", ge=0.0, le=1.0)
 
