@@ -68,10 +68,10 @@ class ContextMemory:
         self._kept.clear()
 
     def add(self, image: MaskedImage) -> None:
-        """Keep a frame, unless the one before is nearer than a third of the spacing."""
+        """Keep a frame, unless the one before is nearer than a third of the spacing; start anew where time or size jump."""
         if self._kept:
             last = self._kept[-1].image
-            if image.rgb.shape != last.rgb.shape or image.stamp_ns <= last.stamp_ns:
+            if image.rgb.shape != last.rgb.shape or image.stamp_ns < last.stamp_ns:
                 self.reset()
             elif image.stamp_ns - last.stamp_ns < self.config.spacing_s * 1e9 / 3:
                 return

@@ -318,3 +318,11 @@ def test_the_memory_is_bounded_and_drops_the_oldest() -> None:
     for k in range(6):
         memory.add(masked(1 + k, slice(0, 5), slice(0, 5)))
     assert [round(i.stamp_ns / S) for i in memory.choose(masked(9, slice(0, 5), slice(0, 5)))] == [4, 5, 6]
+
+
+def test_a_frame_that_comes_twice_takes_nothing_away() -> None:
+    memory = ContextMemory(ContextConfig(spacing_s=0.3))
+    images = [masked(1 + k, slice(0, 5), slice(0, 5)) for k in range(3)]
+    for image in (*images, images[-1]):
+        memory.add(image)
+    assert memory.choose(masked(9, slice(0, 5), slice(0, 5))) == images
