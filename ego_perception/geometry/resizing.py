@@ -1,4 +1,4 @@
-"""Images made smaller, fast: OpenCV averages squares of two by two pixels ten times as fast as other areas."""
+"""Images made smaller, fast: OpenCV averages squares of two by two pixels many times as fast as other areas."""
 
 from __future__ import annotations
 

@@ -156,7 +156,7 @@ def hole_of(labels: NDArray[np.uint8], size: tuple[int, int], config: MaskConfig
     full = cv2.resize(remove.astype(np.uint8) * 255, size, interpolation=cv2.INTER_LINEAR)
     radius = max(1, round(config.margin * size[0]))
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
-    left, top, across, down = cv2.boundingRect(full)  # the rest stays as it is: half the time
+    left, top, across, down = cv2.boundingRect(full)  # farther away nothing changes
     rows, cols = (slice(max(0, start - radius), start + length + radius) for start, length in ((top, down), (left, across)))
     full[rows, cols] = cv2.dilate(full[rows, cols], kernel)
     return np.asarray(full > 0)

@@ -27,9 +27,7 @@ _CLASS_OF: Final = {
     SceneLabel.HELD_OBJECT: HandClass.HELD_OBJECT,
 }
 _BACKGROUND_STRIDE: Final = 3  # frames from one background that is kept to the next
-_PLAIN_SHARE: Final = (
-    0.4375  # of the images stay as they were rendered: with none, fewer of the simulator's own hands are found
-)
+_PLAIN_SHARE: Final = 0.4375  # of the images stay as rendered: with none, fewer of the simulator's own hands are found
 _EMPTY_SHARE: Final = 0.2  # of those are shown without hands: what lies at the lower border is seldom an arm
 
 
